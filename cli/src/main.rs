@@ -1,0 +1,2 @@
+//! The `ovation` binary.
+fn main() {}

@@ -1,0 +1,1 @@
+//! What is computed: leaderboards, engagement, markets, moderation.

@@ -1,0 +1,1 @@
+//! Where events come from: the simulator and the replay of recorded files.

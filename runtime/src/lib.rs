@@ -1,0 +1,1 @@
+//! How it runs: shards, watermarks, commits and recovery over the log.
