@@ -1,0 +1,248 @@
+//! A shard: one partition number across a job's inputs, the unit of parallelism, of state and of recovery.
+//!
+//! Here is its pure half: the watermarks, and the processors that it feeds. Always holds: a watermark never falls; the
+//! shard's is never ahead of any of its partitions'. Does not know: the log, the clock, or when to commit.
+
+use schemas::{Event, Timestamp, Topic};
+
+use crate::processor::{Arrival, Disposition, Output, Processor};
+
+/// How a job treats time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShardSettings {
+    /// How far the watermark stays behind the largest event time seen, in microseconds: how much disorder is waited for.
+    pub lateness_micros: i64,
+    /// How far an event may be ahead of its ingest time, in microseconds; what is further ahead is cut off there.
+    pub future_skew_micros: i64,
+}
+
+/// One partition's clock.
+#[derive(Clone, Debug)]
+struct Input {
+    topic: Topic,
+    watermark: Timestamp,
+    is_idle: bool,
+}
+
+/// What happened to one event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Taken {
+    /// It was too late for every processor.
+    pub is_late: bool,
+    /// Its event time was too far in the future and was cut off.
+    pub is_clamped: bool,
+}
+
+/// The pure half of a shard.
+pub struct Shard {
+    settings: ShardSettings,
+    inputs: Vec<Input>,
+    watermark: Timestamp,
+    processors: Vec<Box<dyn Processor>>,
+}
+
+impl Shard {
+    /// A shard that has seen nothing.
+    #[must_use]
+    pub fn new(settings: ShardSettings, topics: &[Topic], processors: Vec<Box<dyn Processor>>) -> Self {
+        let input = |topic: &Topic| Input { topic: *topic, watermark: Timestamp::MIN, is_idle: false };
+        Shard { settings, inputs: topics.iter().map(input).collect(), watermark: Timestamp::MIN, processors }
+    }
+
+    /// The shard's watermark: every window that ends at or before it is closed.
+    #[must_use]
+    pub fn watermark(&self) -> Timestamp {
+        self.watermark
+    }
+
+    /// Feeds one event. `ingest_time` is the record's own timestamp. Events of one topic come in the order of
+    /// their offsets; the order between topics does not matter.
+    pub fn process(
+        &mut self,
+        topic: Topic,
+        offset: i64,
+        ingest_time: Timestamp,
+        event: &Event<'_>,
+        out: &mut Vec<Output>,
+    ) -> Taken {
+        let Some(input) = self.inputs.iter_mut().find(|input| input.topic == topic) else {
+            debug_assert!(false, "{topic} is not an input of this shard");
+            return Taken::default();
+        };
+        let claimed = event.header().event_time;
+        let event_time = claimed.min(ingest_time.plus_micros(self.settings.future_skew_micros));
+        if input.is_idle {
+            input.is_idle = false;
+            input.watermark = input.watermark.max(self.watermark);
+        }
+        let arrival = Arrival { topic, offset, event_time, partition_watermark: input.watermark };
+        input.watermark = input.watermark.max(event_time.plus_micros(-self.settings.lateness_micros));
+        let mut is_late = true;
+        for processor in &mut self.processors {
+            is_late &= processor.process(event, &arrival, out) == Disposition::Late;
+        }
+        Taken { is_late, is_clamped: event_time < claimed }
+    }
+
+    /// Lets the shard's watermark follow its partitions, and the processors with it.
+    pub fn advance(&mut self, out: &mut Vec<Output>) {
+        let least = self.inputs.iter().filter(|input| !input.is_idle).map(|input| input.watermark).min();
+        if let Some(least) = least {
+            self.advance_to(least, out);
+        }
+    }
+
+    /// Says that nothing has come from a partition for a while although it was asked: it no longer holds the others back.
+    pub fn mark_idle(&mut self, topic: Topic) {
+        self.inputs.iter_mut().filter(|input| input.topic == topic).for_each(|input| input.is_idle = true);
+    }
+
+    /// Whether every partition is idle: then the watermark follows the clock, through [`Shard::advance_to`].
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.inputs.iter().all(|input| input.is_idle)
+    }
+
+    /// Raises the watermark to at least `watermark`: by elapsed time when all is idle, to the horizon of an earlier run,
+    /// or to [`Timestamp::MAX`] at the end of the input.
+    pub fn advance_to(&mut self, watermark: Timestamp, out: &mut Vec<Output>) {
+        if watermark <= self.watermark {
+            return;
+        }
+        self.watermark = watermark;
+        for input in &mut self.inputs {
+            input.watermark = input.watermark.max(watermark);
+        }
+        for processor in &mut self.processors {
+            processor.advance(watermark, out);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use schemas::{Aggressor, Amount, TradeEvent, ViewerEvent, ViewerKind};
+
+    use super::*;
+
+    type Seen = Arc<Mutex<Vec<String>>>;
+
+    struct Spy(Seen);
+
+    impl Processor for Spy {
+        fn process(&mut self, _: &Event<'_>, arrival: &Arrival, _: &mut Vec<Output>) -> Disposition {
+            let line =
+                format!("{} behind {}", arrival.event_time.micros(), arrival.partition_watermark.micros());
+            self.0.lock().unwrap().push(line);
+            if arrival.event_time < arrival.partition_watermark {
+                Disposition::Late
+            } else {
+                Disposition::Taken
+            }
+        }
+
+        fn advance(&mut self, watermark: Timestamp, _: &mut Vec<Output>) {
+            self.0.lock().unwrap().push(format!("watermark {}", watermark.micros()));
+        }
+    }
+
+    fn at(micros: i64) -> Timestamp {
+        Timestamp::from_micros(micros)
+    }
+
+    fn trade(micros: i64) -> Event<'static> {
+        Event::Trade(TradeEvent {
+            event_id: "t".into(),
+            event_time: at(micros),
+            ingest_time: at(0),
+            source: "s".into(),
+            channel_id: "c".into(),
+            user_id: None,
+            stream_id: None,
+            trade_id: None,
+            price: Amount::ZERO,
+            quantity: Amount::ZERO,
+            aggressor: Aggressor::Unknown,
+            venue: "v".into(),
+            symbol: "s".into(),
+        })
+    }
+
+    fn viewer(micros: i64) -> Event<'static> {
+        Event::Viewer(ViewerEvent {
+            event_id: "t".into(),
+            event_time: at(micros),
+            ingest_time: at(0),
+            source: "s".into(),
+            channel_id: "c".into(),
+            user_id: None,
+            stream_id: None,
+            kind: ViewerKind::Join,
+            session_id: "s".into(),
+            watch_ms: 0,
+            startup_ms: None,
+            rebuffer_count: 0,
+            rebuffer_ms: 0,
+            bitrate_kbps: None,
+            live_latency_ms: None,
+            device: None,
+            country: None,
+        })
+    }
+
+    fn shard() -> (Shard, Seen) {
+        let seen = Seen::default();
+        let settings = ShardSettings { lateness_micros: 10, future_skew_micros: 1_000 };
+        (Shard::new(settings, &[Topic::Trades, Topic::Viewers], vec![Box::new(Spy(seen.clone()))]), seen)
+    }
+
+    fn taken(seen: &Seen) -> Vec<String> {
+        std::mem::take(&mut seen.lock().unwrap())
+    }
+
+    #[test]
+    fn the_slowest_partition_holds_the_watermark_until_it_is_idle() {
+        let (mut shard, seen) = shard();
+        let mut out = Vec::new();
+        shard.process(Topic::Trades, 0, at(100), &trade(100), &mut out);
+        shard.advance(&mut out);
+        assert_eq!(taken(&seen), [format!("100 behind {}", i64::MIN)]);
+        shard.process(Topic::Viewers, 0, at(50), &viewer(50), &mut out);
+        shard.advance(&mut out);
+        assert_eq!(taken(&seen)[1..], ["watermark 40"]);
+        shard.mark_idle(Topic::Viewers);
+        shard.advance(&mut out);
+        assert_eq!(taken(&seen), ["watermark 90"]);
+        // The partition comes back: it may not be late by more than the shard has already decided.
+        let back = shard.process(Topic::Viewers, 1, at(95), &viewer(60), &mut out);
+        assert_eq!((taken(&seen), back.is_late), (vec!["60 behind 90".to_owned()], true));
+    }
+
+    #[test]
+    fn the_future_is_cut_off_and_a_watermark_never_falls() {
+        let (mut shard, seen) = shard();
+        let mut out = Vec::new();
+        shard.mark_idle(Topic::Viewers);
+        let ahead = shard.process(Topic::Trades, 0, at(100), &trade(i64::MAX), &mut out);
+        assert!(ahead.is_clamped);
+        shard.process(Topic::Trades, 1, at(100), &trade(5), &mut out);
+        shard.advance(&mut out);
+        assert_eq!(taken(&seen)[1..], ["5 behind 1090", "watermark 1090"]);
+        shard.advance_to(at(7), &mut out);
+        assert_eq!(shard.watermark(), at(1090));
+    }
+
+    #[test]
+    fn when_all_is_idle_the_caller_moves_the_watermark() {
+        let (mut shard, seen) = shard();
+        shard.mark_idle(Topic::Trades);
+        assert!(!shard.is_idle());
+        shard.mark_idle(Topic::Viewers);
+        assert!(shard.is_idle());
+        shard.advance(&mut Vec::new());
+        shard.advance_to(at(70), &mut Vec::new());
+        assert_eq!(taken(&seen), ["watermark 70"]);
+    }
+}
