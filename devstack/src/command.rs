@@ -5,15 +5,19 @@
 
 use anyhow::Result;
 
-use crate::{KafkaOptions, fetch_kafka, run_kafka};
+use crate::{ClickHouseOptions, KafkaOptions, fetch_chdb, fetch_kafka, run_clickhouse, run_kafka};
 
 /// What the local stack can do.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// Copy Kafka's jars into the cache folder
     KafkaFetch,
+    /// Copy ClickHouse's engine into the cache folder
+    ChdbFetch,
     /// Run one Kafka broker until Ctrl-C
     Kafka(KafkaOptions),
+    /// Run a ClickHouse HTTP server until Ctrl-C
+    Clickhouse(ClickHouseOptions),
 }
 
 /// Carries a command out.
@@ -23,6 +27,8 @@ pub enum Command {
 pub async fn run(command: Command) -> Result<()> {
     match command {
         Command::KafkaFetch => tokio::task::spawn_blocking(fetch_kafka).await?.map(|_| ()),
+        Command::ChdbFetch => tokio::task::spawn_blocking(fetch_chdb).await?.map(|_| ()),
         Command::Kafka(options) => run_kafka(options).await,
+        Command::Clickhouse(options) => run_clickhouse(options).await,
     }
 }

@@ -9,8 +9,11 @@
 
 mod broker;
 mod cache;
+mod clickhouse;
 mod command;
 mod lifetime;
+mod ports;
 
 pub use broker::{KafkaOptions, fetch_kafka, run_kafka};
+pub use clickhouse::{ClickHouseOptions, fetch_chdb, run_clickhouse};
 pub use command::{Command, run};
