@@ -241,6 +241,12 @@ impl Decoder {
         Ok(())
     }
 
+    /// Whether values of `topic` with this schema id can be read.
+    #[must_use]
+    pub fn knows(&self, topic: Topic, id: u32) -> bool {
+        id == self.own.get(topic) || self.others.contains_key(&id)
+    }
+
     /// Reads a value of a known type. Strings borrow from `payload`.
     ///
     /// # Errors

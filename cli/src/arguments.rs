@@ -1,0 +1,240 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use schemas::Topic;
+
+/// The event pipeline behind live moments: leaderboards, engagement, markets and moderation from Kafka, into ClickHouse and
+/// onto live dashboards.
+///
+/// `ovation run` starts everything in one process, with Kafka, ClickHouse's engine and a schema registry on this machine
+/// where the configuration names none.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, max_term_width = 110)]
+pub struct Arguments {
+    /// The configuration; by default ovation.toml in this folder, or else the one that comes with the program.
+    #[arg(long, short, global = true, value_name = "FILE", env = "OVATION_CONFIG")]
+    pub config: Option<PathBuf>,
+
+    /// What is logged to standard error: error, warn, info, debug, trace, or filters as in `info,kafka=debug`.
+    #[arg(long, global = true, default_value = "info", value_name = "LEVEL")]
+    pub log: String,
+
+    /// How it is logged.
+    #[arg(long, global = true, default_value = "text", value_name = "FORMAT")]
+    pub log_format: LogFormat,
+
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// How a command prints what it found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// For people.
+    Text,
+    /// For scripts.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start all roles in one process: processing, ClickHouse sink, dashboard, and the local stack where none is named.
+    Run(RunArguments),
+    /// Create or check the topics.
+    #[command(subcommand)]
+    Topics(TopicsCommand),
+    /// Register or check the schemas in the schema registry.
+    #[command(subcommand)]
+    Schemas(SchemasCommand),
+    /// Publish events: from the simulator or from recorded files.
+    #[command(subcommand)]
+    Produce(ProduceCommand),
+    /// Run jobs: read events, compute, publish results, exactly once.
+    Process {
+        /// The jobs to run; all of the configuration by default.
+        #[arg(value_name = "JOB")]
+        jobs: Vec<String>,
+    },
+    /// Push events and results elsewhere.
+    #[command(subcommand)]
+    Sink(SinkCommand),
+    /// Serve the live page and its WebSocket, SSE and HTTP interfaces.
+    Dashboard,
+    /// Run jobs over recorded files without Kafka and print what they would publish, one JSON object a line.
+    DryRun(DryRunArguments),
+    /// Look after ClickHouse.
+    #[command(subcommand)]
+    Clickhouse(ClickhouseCommand),
+    /// Validate the configuration and say what each job reads and computes, without starting anything.
+    Check,
+    /// Print the records of a topic, decoded, one JSON object a line.
+    Tail(TailArguments),
+    /// Start Kafka, ClickHouse's engine and a schema registry on this machine.
+    #[command(subcommand)]
+    Devstack(DevstackCommand),
+}
+
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    /// Publish simulated events too, this many a second.
+    #[arg(long, value_name = "EVENTS_PER_SECOND")]
+    pub simulate: Option<u32>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TopicsCommand {
+    /// Create the topics that are missing. Existing ones are left as they are.
+    Apply,
+    /// Compare the topics with what they should be. Exit code 1 if one is missing or differs.
+    Check {
+        /// How to print it.
+        #[arg(long, default_value = "text")]
+        output: OutputFormat,
+    },
+    /// Print the table of topics: what each carries, its key, its schema's subject.
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SchemasCommand {
+    /// Register the value schemas of all topics, with full transitive compatibility.
+    Register,
+    /// Check that the registry has the schemas, or would accept them. Exit code 1 if not.
+    Check {
+        /// How to print it.
+        #[arg(long, default_value = "text")]
+        output: OutputFormat,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ProduceCommand {
+    /// Publish a made-up world: channels, viewers, chat, reactions, trades. The same seed gives the same events.
+    Simulate(SimulateArguments),
+    /// Publish recorded files, at their own pace or faster.
+    Replay(ReplayArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct SimulateArguments {
+    /// Events a second, all kinds together.
+    #[arg(long, default_value_t = 500, value_name = "N")]
+    pub rate: u32,
+    /// How long: 30s, 10m, 1h. Without it (and without --count) until stopped.
+    #[arg(long, value_name = "SPAN")]
+    pub duration: Option<String>,
+    /// How many events, instead of a duration.
+    #[arg(long, value_name = "N", conflicts_with = "duration")]
+    pub count: Option<u64>,
+    /// As fast as the log takes them, instead of at the rate. The events' times still follow the rate.
+    #[arg(long)]
+    pub unpaced: bool,
+    /// What makes this world differ from another.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Channels; the most popular ones get most of the audience (Zipf).
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    pub channels: u32,
+    /// Users.
+    #[arg(long, default_value_t = 20_000, value_name = "N")]
+    pub users: u32,
+    /// Event time of the first event, in milliseconds since 1970; now by default.
+    #[arg(long, value_name = "MILLISECONDS")]
+    pub start: Option<i64>,
+    /// Write the events as JSON lines to a file (- for standard output) instead of to Kafka.
+    #[arg(long, value_name = "FILE")]
+    pub to: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct ReplayArguments {
+    /// What to read, as FORMAT:FILE; several are merged by event time. Formats: twitch-irc, twitch-vod, binance-ws,
+    /// binance-csv, jsonl; gzip is understood. Trades take a venue: binance-csv,venue=binance-usdm:FILE
+    #[arg(long, required = true, value_name = "FORMAT:FILE", num_args = 1..)]
+    pub input: Vec<String>,
+    /// 1 for the pace of the recording, 10 for ten times that, ..., full for as fast as the log takes it.
+    #[arg(long, default_value = "1", value_name = "FACTOR")]
+    pub speed: String,
+    /// Move event times so that the recording starts now.
+    #[arg(long)]
+    pub shift_to_now: bool,
+    /// Replace user ids and names by keyed hashes with this key.
+    #[arg(long, value_name = "KEY")]
+    pub pseudonyms: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SinkCommand {
+    /// Write events, results and dead letters into ClickHouse.
+    Clickhouse,
+}
+
+#[derive(Debug, Args)]
+pub struct DryRunArguments {
+    /// The jobs to run; all of the configuration by default.
+    #[arg(long = "job", value_name = "NAME")]
+    pub jobs: Vec<String>,
+    /// What to read, as FORMAT:FILE; several are merged by event time. Formats: twitch-irc, twitch-vod, binance-ws,
+    /// binance-csv, jsonl; gzip is understood. Trades take a venue: binance-csv,venue=binance-usdm:FILE
+    #[arg(long, required = true, value_name = "FORMAT:FILE", num_args = 1..)]
+    pub input: Vec<String>,
+    /// Print only the last record of each window (is_final) and, for all time, of each group.
+    #[arg(long)]
+    pub only_final: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ClickhouseCommand {
+    /// Create or bring up to date the database, its tables and views. Safe to run again.
+    Migrate,
+}
+
+#[derive(Debug, Args)]
+pub struct TailArguments {
+    /// The topic: events.chat, events.reactions, events.viewers, events.trades, results.leaderboards,
+    /// results.engagement, results.markets, results.moderation, ovation.dead-letter
+    #[arg(value_name = "TOPIC")]
+    pub topic: Topic,
+    /// Start with the oldest record instead of the next.
+    #[arg(long)]
+    pub from_beginning: bool,
+    /// Stop after this many records.
+    #[arg(long, short = 'n', value_name = "N")]
+    pub max_records: Option<u64>,
+    /// Stop at the end instead of waiting for more.
+    #[arg(long)]
+    pub exit_at_end: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DevstackCommand {
+    /// Start Kafka, ClickHouse's engine and a registry, those that the configuration does not name; Ctrl-C stops them.
+    Up,
+    /// Fetch what the local stack needs (Kafka's jars, ClickHouse's engine) into the user's cache folder.
+    Fetch,
+    /// Serve ClickHouse's HTTP interface over its engine, in this process.
+    #[command(hide = true)]
+    Clickhouse(ServerArguments),
+    /// Serve a schema registry that keeps its schemas in Kafka, in this process.
+    #[command(hide = true)]
+    Registry(ServerArguments),
+}
+
+/// For the servers of the local stack, which the program starts by itself.
+#[derive(Debug, Args)]
+pub struct ServerArguments {
+    /// Handed on as they are.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub rest: Vec<String>,
+}

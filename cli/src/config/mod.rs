@@ -1,0 +1,439 @@
+//! `ovation.toml`: as written, then validated.
+//!
+//! Always holds: an unknown key, a wrong type or a value that makes no sense is refused at start, with the place in the file and
+//! what would be right; nothing starts half-way. Every key can be overridden by the environment: `kafka.brokers` by
+//! `OVATION__KAFKA__BROKERS`. Does not know: what the values are used for.
+
+mod environment;
+mod locate;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use processors::config::{ConfigError, JobConfig, Span};
+use processors::Job;
+use serde::Deserialize;
+
+/// The configuration that is used where there is no file: the repository's own `ovation.toml`.
+pub const DEFAULT_TEXT: &str = include_str!("../../../ovation.toml");
+
+/// The name looked for in the current folder.
+pub const DEFAULT_PATH: &str = "ovation.toml";
+
+/// The file as written.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// In front of the name of every topic and consumer group.
+    #[serde(default)]
+    pub topic_prefix: String,
+    /// This instance's name, kept over restarts.
+    #[serde(default)]
+    pub instance_id: Option<String>,
+    /// The log.
+    #[serde(default)]
+    pub kafka: Kafka,
+    /// The schema registry.
+    #[serde(default)]
+    pub schema_registry: SchemaRegistry,
+    /// Where analysts ask.
+    #[serde(default)]
+    pub clickhouse: ClickHouse,
+    /// Where browsers look.
+    #[serde(default)]
+    pub dashboard: Dashboard,
+    /// How jobs run.
+    #[serde(default)]
+    pub process: Process,
+    /// Kafka, ClickHouse and a registry on this machine, for those that are not named above.
+    #[serde(default)]
+    pub local: Local,
+    /// What is computed.
+    #[serde(default)]
+    pub jobs: BTreeMap<String, JobConfig>,
+}
+
+/// `[kafka]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Kafka {
+    /// `host:port, ...`; none: the local stack's.
+    pub brokers: Option<String>,
+    /// Partitions of each topic that is created.
+    pub partitions: i32,
+    /// Replicas of each topic that is created.
+    pub replication_factor: i32,
+    /// How long records are kept.
+    pub retention: Span,
+    /// `classic` or `consumer`.
+    pub group_protocol: GroupProtocol,
+    /// Passed on to the client: `security.protocol`, `sasl.*`, `ssl.*`.
+    pub properties: BTreeMap<String, String>,
+}
+
+/// How consumer groups agree.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum GroupProtocol {
+    /// The members agree among themselves.
+    Classic,
+    /// The broker decides (KIP-848).
+    Consumer,
+}
+
+impl Default for Kafka {
+    fn default() -> Self {
+        Kafka {
+            brokers: None,
+            partitions: 4,
+            replication_factor: 1,
+            retention: Span::from_secs(7 * 24 * 3600),
+            group_protocol: GroupProtocol::Classic,
+            properties: BTreeMap::new(),
+        }
+    }
+}
+
+/// `[schema_registry]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SchemaRegistry {
+    /// None: the local stack's.
+    pub url: Option<String>,
+    /// For basic authentication.
+    pub user: Option<String>,
+    /// For basic authentication.
+    pub password: Option<String>,
+}
+
+/// `[clickhouse]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClickHouse {
+    /// None: the local stack's.
+    pub url: Option<String>,
+    /// The database that holds our tables.
+    pub database: String,
+    /// Who we are.
+    pub user: String,
+    /// The user's password.
+    pub password: String,
+    /// A chunk is sent when it has this many rows, ...
+    pub flush_rows: usize,
+    /// ... this many bytes, ...
+    pub flush_bytes: usize,
+    /// ... or is this old.
+    pub flush_interval: Span,
+}
+
+impl Default for ClickHouse {
+    fn default() -> Self {
+        ClickHouse {
+            url: None,
+            database: "ovation".to_owned(),
+            user: "default".to_owned(),
+            password: String::new(),
+            flush_rows: 50_000,
+            flush_bytes: 16 << 20,
+            flush_interval: Span::from_secs(1),
+        }
+    }
+}
+
+/// `[dashboard]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Dashboard {
+    /// Where the page and its connections are served.
+    pub listen: SocketAddr,
+    /// Pages of other origins that may connect.
+    pub allowed_origins: Vec<String>,
+}
+
+impl Default for Dashboard {
+    fn default() -> Self {
+        Dashboard { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), allowed_origins: Vec::new() }
+    }
+}
+
+/// `[process]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Process {
+    /// Threads of each job.
+    pub workers: usize,
+    /// How often outputs and positions are committed.
+    pub commit_every: Span,
+    /// How long a partition must bring nothing to stop holding the others back.
+    pub idle_after: Span,
+    /// How long a consumer group waits for a silent member.
+    pub session_timeout: Span,
+}
+
+impl Default for Process {
+    fn default() -> Self {
+        Process {
+            workers: 1,
+            commit_every: Span::from_millis(100),
+            idle_after: Span::from_secs(1),
+            session_timeout: Span::from_secs(45),
+        }
+    }
+}
+
+/// `[local]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Local {
+    /// Where the local stack keeps its data.
+    pub data_dir: PathBuf,
+    /// The broker's port.
+    pub kafka_port: u16,
+    /// The port of ClickHouse's HTTP interface.
+    pub clickhouse_port: u16,
+    /// The registry's port.
+    pub schema_registry_port: u16,
+}
+
+impl Default for Local {
+    fn default() -> Self {
+        Local {
+            data_dir: PathBuf::from(".ovation"),
+            kafka_port: 9092,
+            clickhouse_port: 8123,
+            schema_registry_port: 8081,
+        }
+    }
+}
+
+/// A configuration that was refused.
+#[derive(Debug)]
+pub struct Refused {
+    /// One line for each problem: place, key, what is wrong, what would be right.
+    pub problems: Vec<String>,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.problems.join("\n"))
+    }
+}
+
+impl std::error::Error for Refused {}
+
+/// A validated configuration.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// As written.
+    pub config: Config,
+    /// The jobs, ready to run, by name.
+    pub jobs: Vec<Arc<Job>>,
+}
+
+impl Checked {
+    /// The jobs with these names; all if none is named.
+    ///
+    /// # Errors
+    /// A name that no job has, with the nearest that one has.
+    pub fn select(&self, names: &[String]) -> anyhow::Result<Vec<Arc<Job>>> {
+        if names.is_empty() {
+            return Ok(self.jobs.clone());
+        }
+        let find = |name: &String| {
+            let found = self.jobs.iter().find(|job| job.name == *name).cloned();
+            found.ok_or_else(|| {
+                let known: Vec<&str> = self.jobs.iter().map(|job| job.name.as_str()).collect();
+                anyhow::anyhow!("there is no job `{name}`{}; the jobs are: {}", did_you_mean(name, &known), known.join(", "))
+            })
+        };
+        names.iter().map(find).collect()
+    }
+
+    /// The broker's address: as named, or the local stack's.
+    pub fn brokers(&self) -> String {
+        let local = || format!("127.0.0.1:{}", self.config.local.kafka_port);
+        self.config.kafka.brokers.clone().unwrap_or_else(local)
+    }
+
+    /// ClickHouse's address: as named, or the local stack's.
+    pub fn clickhouse_url(&self) -> String {
+        let local = || format!("http://127.0.0.1:{}", self.config.local.clickhouse_port);
+        self.config.clickhouse.url.clone().unwrap_or_else(local)
+    }
+
+    /// The registry's address: as named, or the local stack's.
+    pub fn schema_registry_url(&self) -> String {
+        let local = || format!("http://127.0.0.1:{}", self.config.local.schema_registry_port);
+        self.config.schema_registry.url.clone().unwrap_or_else(local)
+    }
+}
+
+/// Reads the file at `path`; without one, `ovation.toml` here, or else the configuration that comes with the program.
+///
+/// # Errors
+/// If the file cannot be read, or [`Refused`].
+pub fn load(path: Option<&Path>) -> anyhow::Result<Checked> {
+    let (name, text) = match path {
+        Some(path) => (path.display().to_string(), read(path)?),
+        None if Path::new(DEFAULT_PATH).exists() => (DEFAULT_PATH.to_owned(), read(Path::new(DEFAULT_PATH))?),
+        None => ("the built-in configuration".to_owned(), DEFAULT_TEXT.to_owned()),
+    };
+    let overrides: Vec<_> = std::env::vars().filter(|(key, _)| key.starts_with(environment::PREFIX)).collect();
+    Ok(parse(&name, &text, &overrides)?)
+}
+
+fn read(path: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path)
+        .map_err(|error| anyhow::anyhow!("cannot read the configuration {}: {error}", path.display()))
+}
+
+/// Parses and validates `text`, which came from `name`, with overrides from the environment.
+///
+/// # Errors
+/// Everything that is wrong, as far as it can be told in one go.
+pub fn parse(name: &str, text: &str, overrides: &[(String, String)]) -> Result<Checked, Refused> {
+    let written: Config = toml::from_str(text).map_err(|error| refuse_syntax(name, text, &error))?;
+    let config = if overrides.is_empty() { written } else { environment::apply(text, overrides)? };
+    let mut problems = check(&config)
+        .into_iter()
+        .map(|error| locate::describe(name, text, &error.key, &error.problem))
+        .collect::<Vec<_>>();
+    let mut jobs = Vec::new();
+    for (job_name, job) in &config.jobs {
+        match job.validate(job_name) {
+            Ok(job) => jobs.push(Arc::new(job)),
+            Err(errors) => problems.extend(errors.into_iter().map(|error| {
+                locate::describe(name, text, &format!("jobs.{job_name}.{}", error.key), &error.problem)
+            })),
+        }
+    }
+    if problems.is_empty() { Ok(Checked { config, jobs }) } else { Err(Refused { problems }) }
+}
+
+fn check(config: &Config) -> Vec<ConfigError> {
+    let mut errors = Vec::new();
+    let mut require = |holds: bool, key: &str, problem: &str| {
+        if !holds {
+            errors.push(ConfigError { key: key.to_owned(), problem: problem.to_owned() });
+        }
+    };
+    let is_name = |text: &str| text.chars().all(|letter| letter.is_ascii_alphanumeric() || "._-".contains(letter));
+    require(is_name(&config.topic_prefix), "topic_prefix", "may only have letters, digits, `.`, `_` and `-`");
+    let instance_id = config.instance_id.as_deref().unwrap_or("x");
+    require(!instance_id.is_empty() && is_name(instance_id), "instance_id", "may only have letters, digits, `.`, `_` and `-`");
+    require(config.kafka.partitions >= 1, "kafka.partitions", "must be at least 1");
+    require(config.kafka.replication_factor >= 1, "kafka.replication_factor", "must be at least 1");
+    require(!config.kafka.retention.is_zero(), "kafka.retention", "must be longer than 0");
+    require(config.clickhouse.flush_rows >= 1, "clickhouse.flush_rows", "must be at least 1");
+    require(config.clickhouse.flush_bytes >= 1024, "clickhouse.flush_bytes", "must be at least 1024");
+    require(!config.clickhouse.flush_interval.is_zero(), "clickhouse.flush_interval", "must be longer than 0");
+    let is_identifier = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    require(is_identifier(&config.clickhouse.database), "clickhouse.database", "may only have letters, digits and `_`");
+    require((1..=256).contains(&config.process.workers), "process.workers", "must be between 1 and 256");
+    let commit_every = config.process.commit_every.as_duration();
+    let fits = commit_every >= Duration::from_millis(1) && commit_every <= Duration::from_secs(10);
+    require(fits, "process.commit_every", "must be between 1ms and 10s");
+    require(!config.process.idle_after.is_zero(), "process.idle_after", "must be longer than 0");
+    let session = config.process.session_timeout.as_duration();
+    let fits = session >= Duration::from_secs(6) && session <= Duration::from_secs(300);
+    require(fits, "process.session_timeout", "must be between 6s and 5m");
+    for (key, property) in &config.kafka.properties {
+        let is_ours = ["bootstrap.servers", "group.id", "transactional.id", "enable.auto.commit"].contains(&key.as_str());
+        require(!is_ours, &format!("kafka.properties.{key}"), "is set by ovation itself; remove it");
+        require(!property.is_empty(), &format!("kafka.properties.{key}"), "must not be empty");
+    }
+    errors
+}
+
+/// An error of the parser or of serde, with its place and, for an unknown word, the nearest known one.
+fn refuse_syntax(name: &str, text: &str, error: &toml::de::Error) -> Refused {
+    let place = match error.span() {
+        Some(span) => locate::place(name, text, span.start),
+        None => name.to_owned(),
+    };
+    let message = error.message();
+    Refused { problems: vec![format!("{place}: {message}{}", suggest(message))] }
+}
+
+/// serde says "unknown field `x`, expected one of `a`, `b`": the known word that is nearest to `x`.
+fn suggest(message: &str) -> String {
+    if !message.starts_with("unknown ") {
+        return String::new();
+    }
+    let words: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    match words.split_first() {
+        Some((unknown, known)) => did_you_mean(unknown, known),
+        None => String::new(),
+    }
+}
+
+/// ` (did you mean ...?)`, if a known word is near enough.
+pub fn did_you_mean(unknown: &str, known: &[&str]) -> String {
+    let nearest = known.iter().map(|word| (strsim::damerau_levenshtein(unknown, word), word)).min();
+    match nearest {
+        Some((distance, word)) if distance <= 1 + unknown.len() / 3 => format!(" (did you mean `{word}`?)"),
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> String {
+        parse("ovation.toml", text, &[]).expect_err("must be refused").to_string()
+    }
+
+    #[test]
+    fn the_configuration_that_comes_with_the_program_is_good() {
+        let checked = parse("built-in", DEFAULT_TEXT, &[]).unwrap();
+        assert!(checked.jobs.len() >= 4);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_place_and_the_nearest_known_one() {
+        let message = refused("[kafka]\nbrokers = \"x:1\"\npartition = 3\n");
+        assert!(message.starts_with("ovation.toml:3:1: unknown field `partition`"), "{message}");
+        assert!(message.ends_with("(did you mean `partitions`?)"), "{message}");
+    }
+
+    #[test]
+    fn a_value_that_makes_no_sense_is_refused_with_its_place() {
+        let message = refused("[kafka]\npartitions = 0\n[process]\nworkers = 0\n");
+        assert_eq!(
+            message,
+            "ovation.toml:2:14: kafka.partitions must be at least 1\n\
+             ovation.toml:4:11: process.workers must be between 1 and 256"
+        );
+    }
+
+    #[test]
+    fn a_wrong_type_and_broken_syntax_are_refused_with_their_place() {
+        assert!(refused("[kafka]\npartitions = \"many\"\n").starts_with("ovation.toml:2:14: invalid type"));
+        assert!(refused("[kafka\n").starts_with("ovation.toml:1:"));
+        assert!(refused("[kafka]\nretention = \"soon\"\n").starts_with("ovation.toml:2:13: "));
+    }
+
+    #[test]
+    fn the_environment_overrides_every_key() {
+        let set = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let overrides = [
+            set("OVATION__KAFKA__BROKERS", "broker:9092"),
+            set("OVATION__KAFKA__PARTITIONS", "12"),
+            set("OVATION__DASHBOARD__ALLOWED_ORIGINS", "[\"https://example.org\"]"),
+            set("OVATION__KAFKA__PROPERTIES__SECURITY.PROTOCOL", "ssl"),
+        ];
+        let checked = parse("ovation.toml", "[kafka]\npartitions = 3\n", &overrides).unwrap();
+        assert_eq!(checked.brokers(), "broker:9092");
+        assert_eq!(checked.config.kafka.partitions, 12);
+        assert_eq!(checked.config.dashboard.allowed_origins, ["https://example.org"]);
+        assert_eq!(checked.config.kafka.properties["security.protocol"], "ssl");
+        let wrong = parse("ovation.toml", "", &[set("OVATION__KAFKA__BROKER", "x")]).expect_err("unknown");
+        assert!(wrong.to_string().contains("OVATION__KAFKA__BROKER"), "{wrong}");
+        assert!(wrong.to_string().contains("did you mean `brokers`?"), "{wrong}");
+    }
+}

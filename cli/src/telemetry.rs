@@ -1,0 +1,26 @@
+//! Logs: to standard error, as text or as JSON, at the level that `RUST_LOG` or `--log` asks for.
+
+use std::io::{IsTerminal, Write};
+
+use tracing_subscriber::EnvFilter;
+
+use crate::arguments::{Arguments, LogFormat};
+
+/// Starts logging.
+pub(crate) fn start(arguments: &Arguments) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(&arguments.log));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    match arguments.log_format {
+        LogFormat::Text => builder.with_target(false).init(),
+        LogFormat::Json => builder.json().init(),
+    }
+}
+
+/// Tells the user why the program ends.
+pub(crate) fn complain(error: &anyhow::Error) {
+    // If standard error is gone there is nobody left to tell.
+    let _nobody_left = writeln!(std::io::stderr(), "ovation: {error:#}");
+}

@@ -1,0 +1,511 @@
+//! A worker: one member of the job's consumer group, its shards and its transactional writer, stepped by its thread.
+//!
+//! One step: poll; take the records in; let watermarks advance; send what is to be shown; commit when it is time.
+//! Revoked partitions are committed before they are given up; an aborted transaction rolls the state back by rebuilding it.
+//!
+//! Always holds: positions are committed only inside the transaction that carries the outputs. A shard has the same partition
+//! number of every input of the job, or the worker refuses the assignment. Time comes in through [`Now`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use kafka::{
+    Assignment, Consumer, ConsumerOptions, ErrorClass, Log, LogError, Outgoing, Partitioned, Polled, Record,
+    TopicPartition, Transactions,
+};
+use processors::{Job, Output};
+use schemas::{DeadLetter, DecodeError, Encoder, SchemaIds, Timestamp, Topic};
+use tracing::{debug, info, warn};
+
+use crate::horizon::{Horizon, UnreadableHorizon};
+use crate::intake::{Intake, SchemaLookup, dead_letter};
+use crate::live::{Input, LiveShard};
+use crate::metrics::{JobMetrics, add};
+
+/// At most this many records are taken in between two looks at the clock.
+const BATCH_RECORDS_MAX: usize = 4_096;
+
+/// The time, as a step gets it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// The clock on the wall.
+    pub wall: Timestamp,
+    /// Microseconds since some fixed moment, never falling.
+    pub elapsed_micros: i64,
+}
+
+/// How a worker runs.
+#[derive(Clone)]
+pub struct WorkerOptions {
+    /// In front of every topic's name and of the group's.
+    pub topic_prefix: String,
+    /// A name for this worker that outlives a restart, for static membership and fencing; none: new each time.
+    pub instance_id: Option<String>,
+    /// The id under which this worker writes transactions.
+    pub transactional_id: String,
+    /// How often outputs and positions are committed.
+    pub commit_every: Duration,
+    /// How long a partition must bring nothing, although asked, to stop holding the others back.
+    pub idle_after: Duration,
+    /// How long the group waits for a silent member.
+    pub session_timeout: Duration,
+    /// How long one poll waits for a record.
+    pub poll_timeout: Duration,
+    /// The registry's ids of our schemas.
+    pub schema_ids: SchemaIds,
+    /// Asks the registry for other writers' schemas.
+    pub schema_lookup: SchemaLookup,
+}
+
+/// Why a worker cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// The log says no; [`LogError::class`] tells whether a new worker may do better.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The group gave us a partition number of some inputs but not of all.
+    #[error(
+        "the assignment splits shard {shard}: {topic} is missing; all members of group {group} must use the range \
+         assignor and the topics the same number of partitions"
+    )]
+    SplitShard {
+        /// The partition number.
+        shard: i32,
+        /// An input that was not assigned with it.
+        topic: Topic,
+        /// The consumer group.
+        group: String,
+    },
+    /// The committed position carries a text that is not ours.
+    #[error(
+        "{0}; another program may use this group, or a newer version of ovation; use another group or reset this one"
+    )]
+    Horizon(#[from] UnreadableHorizon),
+    /// A result does not fit its schema: a bug.
+    #[error("cannot encode a result: {0}")]
+    Encode(String),
+}
+
+impl WorkerError {
+    /// Whether a new worker may succeed where this one failed.
+    #[must_use]
+    pub fn is_worth_retrying(&self) -> bool {
+        matches!(self, WorkerError::Log(_))
+    }
+}
+
+/// One member of a job's consumer group.
+pub struct Worker<L: Log> {
+    log: L,
+    job: Arc<Job>,
+    options: WorkerOptions,
+    consumer: L::Consumer,
+    writer: L::Transactions,
+    intake: Intake,
+    encoder: Encoder,
+    shards: BTreeMap<i32, LiveShard>,
+    metrics: Arc<JobMetrics>,
+    /// The full names of the job's input topics.
+    topics: Vec<(Topic, Arc<str>)>,
+    is_transaction_open: bool,
+    results_in_transaction: u64,
+    committed_at_micros: i64,
+    buffer: Vec<u8>,
+}
+
+/// What one poll brought, on its way out.
+#[derive(Default)]
+struct Batch {
+    outputs: Vec<(i32, Output)>,
+    dead: Vec<DeadLetter>,
+    touched: BTreeSet<i32>,
+}
+
+/// The consumer group of a job.
+#[must_use]
+pub fn group_id(topic_prefix: &str, job: &str) -> String {
+    format!("{topic_prefix}ovation-{job}")
+}
+
+impl<L: Log> Worker<L> {
+    /// Joins the job's group. Whoever used the same transactional id is fenced.
+    ///
+    /// # Errors
+    /// If the log cannot be reached.
+    pub fn new(
+        log: L,
+        job: Arc<Job>,
+        options: WorkerOptions,
+        metrics: Arc<JobMetrics>,
+    ) -> Result<Self, WorkerError> {
+        let full_name = |topic: &Topic| (*topic, Arc::from(format!("{}{topic}", options.topic_prefix)));
+        let topics: Vec<(Topic, Arc<str>)> = job.inputs.iter().map(full_name).collect();
+        let writer = log.transactions(&options.transactional_id)?;
+        let consumer = log.join(&ConsumerOptions {
+            group: group_id(&options.topic_prefix, &job.name),
+            topics: topics.iter().map(|(_, name)| name.to_string()).collect(),
+            instance_id: options.instance_id.clone(),
+            session_timeout: options.session_timeout,
+        })?;
+        Ok(Worker {
+            intake: Intake::new(options.schema_ids, Arc::clone(&options.schema_lookup)),
+            encoder: Encoder::new(options.schema_ids),
+            log,
+            job,
+            options,
+            consumer,
+            writer,
+            shards: BTreeMap::new(),
+            metrics,
+            topics,
+            is_transaction_open: false,
+            results_in_transaction: 0,
+            committed_at_micros: i64::MIN,
+            buffer: Vec::new(),
+        })
+    }
+
+    /// The numbers of the shards that this worker owns.
+    pub fn shard_numbers(&self) -> impl Iterator<Item = i32> + '_ {
+        self.shards.keys().copied()
+    }
+
+    /// One round of the loop; returns within about `poll_timeout` if there is nothing to do.
+    ///
+    /// # Errors
+    /// If the worker cannot go on; it must then be dropped, and a new one continues from the last commit.
+    pub fn step(&mut self, now: Now) -> Result<(), WorkerError> {
+        match self.poll(now)? {
+            Polled::Records(_) => {}
+            Polled::Assigned(partitions) => self.take_over(&partitions, now)?,
+            Polled::Revoked { partitions, lost } => self.give_up(&partitions, lost, now)?,
+        }
+        self.look_for_idle_partitions(now)?;
+        self.follow_clock(now)?;
+        let is_due =
+            now.elapsed_micros.saturating_sub(self.committed_at_micros) >= micros(self.options.commit_every);
+        if is_due {
+            self.commit(now)?;
+        }
+        Ok(())
+    }
+
+    /// Commits what is done and leaves the group.
+    ///
+    /// # Errors
+    /// If the last commit failed: then the next owner does that work again.
+    pub fn stop(mut self, now: Now) -> Result<(), WorkerError> {
+        self.commit(now)?;
+        self.consumer.close()?;
+        Ok(())
+    }
+
+    /// Takes records in and sends what they make visible.
+    fn poll(&mut self, now: Now) -> Result<Polled, WorkerError> {
+        let mut batch = Batch::default();
+        let (intake, shards, metrics) = (&mut self.intake, &mut self.shards, &self.metrics);
+        let (topics, job) = (&self.topics, &self.job);
+        let mut outputs = Vec::new();
+        let polled = self.consumer.poll(BATCH_RECORDS_MAX, self.options.poll_timeout, &mut |record| {
+            let Some(topic) =
+                topics.iter().find(|(_, name)| **name == *record.topic).map(|(topic, _)| *topic)
+            else {
+                return;
+            };
+            let Some(shard) = shards.get_mut(&record.partition) else { return };
+            take_record(intake, shard, topic, record, now, metrics, &job.name, &mut outputs, &mut batch.dead);
+            batch.touched.insert(record.partition);
+            batch.outputs.extend(outputs.drain(..).map(|output| (record.partition, output)));
+        })?;
+        for number in &batch.touched {
+            if let Some(shard) = self.shards.get_mut(number) {
+                shard.advance(&mut outputs);
+                batch.outputs.extend(outputs.drain(..).map(|output| (*number, output)));
+            }
+        }
+        self.send(batch, now)?;
+        Ok(polled)
+    }
+
+    /// Adds outputs and dead letters to the transaction.
+    fn send(&mut self, batch: Batch, now: Now) -> Result<(), WorkerError> {
+        let sent = self.try_send(batch, now);
+        self.roll_back_if_aborted(sent, now)
+    }
+
+    fn try_send(&mut self, batch: Batch, now: Now) -> Result<(), WorkerError> {
+        for (number, mut output) in batch.outputs {
+            let Some(shard) = self.shards.get(&number) else { continue };
+            let freshness = output.freshness_mut();
+            freshness.watermark = shard.watermark();
+            freshness.computed_at = now.wall;
+            freshness.job.clone_from(&self.job.name);
+            freshness.shard = number;
+            freshness.input_offsets = shard.input_offsets();
+            let (topic, key) = (output.topic(), output.key());
+            self.buffer.clear();
+            let encoded = match &output {
+                Output::Leaderboard(result) => self.encoder.encode(result, &mut self.buffer),
+                Output::Engagement(result) => self.encoder.encode(result, &mut self.buffer),
+                Output::Candle(result) => self.encoder.encode(result, &mut self.buffer),
+                Output::Flag(flag) => self.encoder.encode(flag, &mut self.buffer),
+            };
+            encoded.map_err(|error| WorkerError::Encode(error.to_string()))?;
+            self.send_buffer(topic, &key, now)?;
+            self.results_in_transaction += 1;
+        }
+        for letter in batch.dead {
+            self.buffer.clear();
+            let encoded = self.encoder.encode(&letter, &mut self.buffer);
+            encoded.map_err(|error| WorkerError::Encode(error.to_string()))?;
+            self.send_buffer(Topic::DeadLetter, &letter.topic, now)?;
+        }
+        Ok(())
+    }
+
+    fn send_buffer(&mut self, topic: Topic, key: &str, now: Now) -> Result<(), WorkerError> {
+        self.open_transaction()?;
+        let name = format!("{}{topic}", self.options.topic_prefix);
+        self.writer.send(&Outgoing {
+            topic: &name,
+            partition: Partitioned::ByKey,
+            timestamp_ms: now.wall.millis(),
+            key: Some(key.as_bytes()),
+            value: Some(&self.buffer),
+        })?;
+        Ok(())
+    }
+
+    fn open_transaction(&mut self) -> Result<(), WorkerError> {
+        if !self.is_transaction_open {
+            self.writer.begin()?;
+            self.is_transaction_open = true;
+        }
+        Ok(())
+    }
+
+    /// Commits outputs and positions together, if there is anything new.
+    fn commit(&mut self, now: Now) -> Result<(), WorkerError> {
+        self.committed_at_micros = now.elapsed_micros;
+        let ready: Vec<i32> =
+            self.shards.values().filter(|s| s.has_news && !s.is_rebuilding()).map(|s| s.number).collect();
+        if ready.is_empty() && !self.is_transaction_open {
+            return Ok(());
+        }
+        let committed = self.try_commit(&ready);
+        let is_committed = committed.is_ok();
+        self.roll_back_if_aborted(committed, now)?;
+        if is_committed {
+            for number in ready {
+                if let Some(shard) = self.shards.get_mut(&number) {
+                    shard.has_news = false;
+                }
+            }
+            add(&self.metrics.commits, 1);
+            add(&self.metrics.results, std::mem::take(&mut self.results_in_transaction));
+            let watermark =
+                self.shards.values().map(|shard| shard.watermark().micros()).min().unwrap_or(i64::MIN);
+            self.metrics.watermark_micros.store(watermark, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn try_commit(&mut self, ready: &[i32]) -> Result<(), WorkerError> {
+        self.open_transaction()?;
+        let positions: Vec<_> = ready
+            .iter()
+            .filter_map(|number| self.shards.get(number))
+            .flat_map(LiveShard::positions)
+            .collect();
+        let group = self.consumer.group()?;
+        self.writer.commit(&positions, &group)?;
+        self.is_transaction_open = false;
+        Ok(())
+    }
+
+    /// An error that asks for it aborts the transaction; the shards are then rebuilt, since their state has already taken
+    /// in what was thrown away.
+    fn roll_back_if_aborted(
+        &mut self,
+        outcome: Result<(), WorkerError>,
+        now: Now,
+    ) -> Result<(), WorkerError> {
+        match outcome {
+            Err(WorkerError::Log(error)) if error.class == ErrorClass::MustAbort => {
+                warn!(job = self.job.name, %error, "transaction aborted, rebuilding state");
+                self.abort()?;
+                let partitions: Vec<_> = self.partitions().collect();
+                let starts = self.rebuild(&partitions, now)?;
+                for start in &starts {
+                    self.consumer.seek(start)?;
+                }
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    fn abort(&mut self) -> Result<(), WorkerError> {
+        if self.is_transaction_open {
+            self.writer.abort()?;
+            self.is_transaction_open = false;
+            add(&self.metrics.aborts, 1);
+        }
+        self.results_in_transaction = 0;
+        Ok(())
+    }
+
+    fn partitions(&self) -> impl Iterator<Item = TopicPartition> + '_ {
+        self.shards.values().flat_map(|shard| shard.inputs.iter().map(|input| input.partition.clone()))
+    }
+
+    /// Partitions came to us: rebuilds their shards and starts reading.
+    fn take_over(&mut self, partitions: &[TopicPartition], now: Now) -> Result<(), WorkerError> {
+        let starts = self.rebuild(partitions, now)?;
+        self.consumer.start(&starts)?;
+        info!(job = self.job.name, shards = ?self.shards.keys().collect::<Vec<_>>(), "partitions assigned");
+        Ok(())
+    }
+
+    /// Makes fresh shards for these partitions, and says from where their partitions must be read.
+    fn rebuild(&mut self, partitions: &[TopicPartition], now: Now) -> Result<Vec<Assignment>, WorkerError> {
+        let committed = self.consumer.committed(partitions)?;
+        let mut inputs: BTreeMap<i32, Vec<Input>> = BTreeMap::new();
+        let mut horizons: BTreeMap<i32, Horizon> = BTreeMap::new();
+        let mut starts = Vec::with_capacity(partitions.len());
+        for (partition, committed) in partitions.iter().zip(committed) {
+            let Some((topic, _)) = self.topics.iter().find(|(_, name)| *name == partition.topic) else {
+                continue;
+            };
+            let number = partition.partition;
+            let metadata = committed.as_ref().map_or("", |committed| committed.metadata.as_str());
+            let horizon = Horizon::from_metadata(metadata)?;
+            let known = horizons.entry(number).or_insert(horizon);
+            if horizon.watermark() > known.watermark() {
+                *known = horizon;
+            }
+            let (first_offset, _) = self.log.offsets(partition)?;
+            starts.push(Assignment { partition: partition.clone(), offset: first_offset });
+            inputs.entry(number).or_default().push(Input {
+                topic: *topic,
+                partition: partition.clone(),
+                next_offset: first_offset,
+                shown_before: committed.map_or(0, |committed| committed.offset),
+                quiet_since_micros: now.elapsed_micros,
+                is_idle: false,
+            });
+        }
+        for (number, inputs) in inputs {
+            let has = |topic: &Topic| inputs.iter().any(|input| input.topic == *topic);
+            if let Some(topic) = self.job.inputs.iter().find(|topic| !has(topic)) {
+                let group = group_id(&self.options.topic_prefix, &self.job.name);
+                return Err(WorkerError::SplitShard { shard: number, topic: *topic, group });
+            }
+            let horizon = horizons.get(&number).copied().unwrap_or(Horizon::at(Timestamp::MIN));
+            self.shards.insert(number, LiveShard::new(number, self.job.shard(), inputs, horizon));
+        }
+        Ok(starts)
+    }
+
+    /// Partitions are taken from us: commits what is done, unless they are lost already, and lets go.
+    fn give_up(&mut self, partitions: &[TopicPartition], lost: bool, now: Now) -> Result<(), WorkerError> {
+        if lost {
+            warn!(job = self.job.name, ?partitions, "partitions lost");
+            self.abort()?;
+        } else {
+            self.commit(now)?;
+            debug!(job = self.job.name, ?partitions, "partitions revoked");
+        }
+        for partition in partitions {
+            self.shards.remove(&partition.partition);
+        }
+        self.consumer.release(partitions)?;
+        Ok(())
+    }
+
+    /// A partition that has brought nothing for a while is idle if the log has nothing more for us. Being asked, not
+    /// the time alone, decides: time that we spent elsewhere must not count.
+    fn look_for_idle_partitions(&mut self, now: Now) -> Result<(), WorkerError> {
+        let idle_after = micros(self.options.idle_after);
+        let mut batch = Batch::default();
+        let mut outputs = Vec::new();
+        for shard in self.shards.values_mut() {
+            let mut idle = Vec::new();
+            for input in &mut shard.inputs {
+                if input.is_idle || now.elapsed_micros - input.quiet_since_micros < idle_after {
+                    continue;
+                }
+                input.quiet_since_micros = now.elapsed_micros;
+                match self.log.offsets(&input.partition) {
+                    Ok((_, end)) if input.next_offset >= end => idle.push(input.topic),
+                    Ok(_) => {}
+                    Err(error) => debug!(partition = %input.partition, %error, "cannot tell whether idle"),
+                }
+            }
+            if !idle.is_empty() {
+                idle.into_iter().for_each(|topic| shard.mark_idle(topic));
+                shard.advance(&mut outputs);
+                batch.outputs.extend(outputs.drain(..).map(|output| (shard.number, output)));
+            }
+        }
+        self.send(batch, now)
+    }
+
+    fn follow_clock(&mut self, now: Now) -> Result<(), WorkerError> {
+        let mut batch = Batch::default();
+        let mut outputs = Vec::new();
+        for shard in self.shards.values_mut() {
+            shard.follow_clock(now, &mut outputs);
+            batch.outputs.extend(outputs.drain(..).map(|output| (shard.number, output)));
+        }
+        self.send(batch, now)
+    }
+}
+
+/// Takes one record into its shard; what cannot be read becomes a dead letter.
+#[allow(clippy::too_many_arguments)] // one call site; a struct of borrowed fields would only rename them
+fn take_record(
+    intake: &mut Intake,
+    shard: &mut LiveShard,
+    topic: Topic,
+    record: &Record<'_>,
+    now: Now,
+    metrics: &JobMetrics,
+    job: &str,
+    out: &mut Vec<Output>,
+    dead: &mut Vec<DeadLetter>,
+) {
+    let decoded = record.value.map(|value| intake.event(topic, value, now));
+    let event = decoded.as_ref().and_then(|decoded| decoded.as_ref().ok());
+    let ingest_time = match event {
+        Some(event) if record.timestamp_ms < 0 => event.header().ingest_time,
+        _ => Timestamp::from_millis(record.timestamp_ms),
+    };
+    let Some(progress) = shard.take(topic, record.offset, ingest_time, event, now, out) else { return };
+    if progress.is_replay {
+        add(&metrics.replayed, 1);
+        return;
+    }
+    match decoded {
+        None => add(&metrics.tombstones, 1),
+        Some(Ok(_)) => {
+            add(&metrics.events, 1);
+            add(&metrics.late, u64::from(progress.taken.is_late));
+            add(&metrics.clamped, u64::from(progress.taken.is_clamped));
+        }
+        Some(Err(error)) => {
+            metrics.count_dead(error.reason());
+            dead.push(dead_letter(record, job, error.reason(), detail_of(&error), now.wall));
+        }
+    }
+}
+
+fn detail_of(error: &DecodeError) -> String {
+    error.to_string().chars().take(500).collect()
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
