@@ -4,6 +4,7 @@
 //!
 //! Always holds: this is the only crate that names rdkafka. Does not know: what the bytes mean.
 
+pub mod broker;
 pub mod log;
 
 pub use log::{

@@ -112,6 +112,26 @@ pub struct LogError {
     pub message: String,
 }
 
+impl LogError {
+    /// The same call may succeed later.
+    #[must_use]
+    pub fn retriable(message: impl Into<String>) -> Self {
+        LogError { class: ErrorClass::Retriable, message: message.into() }
+    }
+
+    /// The transaction must be aborted.
+    #[must_use]
+    pub fn must_abort(message: impl Into<String>) -> Self {
+        LogError { class: ErrorClass::MustAbort, message: message.into() }
+    }
+
+    /// This instance must be given up.
+    #[must_use]
+    pub fn fatal(message: impl Into<String>) -> Self {
+        LogError { class: ErrorClass::Fatal, message: message.into() }
+    }
+}
+
 /// What a call of [`Consumer::poll`] brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Polled {
