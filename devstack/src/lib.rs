@@ -11,9 +11,14 @@ mod broker;
 mod cache;
 mod clickhouse;
 mod command;
+mod health;
 mod lifetime;
 mod ports;
+mod process;
+mod stack;
 
 pub use broker::{KafkaOptions, fetch_kafka, run_kafka};
 pub use clickhouse::{ClickHouseOptions, fetch_chdb, run_clickhouse};
 pub use command::{Command, run};
+pub use ports::PortTaken;
+pub use stack::{Part, Stack, StackOptions};

@@ -16,7 +16,8 @@ use super::{
 
 /// The most SQL that is read from a body; an INSERT's data does not count.
 const SQL_LIMIT: usize = 16 << 20;
-/// The limit of a result that must be held whole, unless the client sets `max_result_bytes`.
+/// The limit of a result that must be held whole, unless the client sets `max_result_bytes`; the engine measures it
+/// before it is formatted.
 const RESULT_LIMIT_BYTES: &str = "268435456";
 const DATA_PIECE_LENGTH: usize = 256 << 10;
 
@@ -309,7 +310,7 @@ mod tests {
         let header = |format: &str, piece: &[u8]| Framing::of(format).unwrap().header_length(piece);
         assert_eq!(header("TSVWithNames", b"a\tb\n1\t2\n"), 4);
         assert_eq!(header("TabSeparatedWithNamesAndTypes", b"a\nInt8\n1\n"), 7);
-        assert_eq!(header("CSVWithNames", b"\"a\nb\",\"c\"\"\n\"\n1,2\n"), 14);
+        assert_eq!(header("CSVWithNames", b"\"a\nb\",\"c\"\"\n\"\n1,2\n"), 13);
         assert_eq!(header("RowBinaryWithNamesAndTypes", b"\x01\x01a\x05UInt8\x07"), 9);
         assert_eq!(header("RowBinaryWithNames", b"\x02\x01a\x01b\x07"), 5);
         assert_eq!(header("RowBinaryWithNames", b"\x02\x01a\xff"), 0, "a header that is cut off is none");

@@ -2,7 +2,7 @@
 //!
 //! Stops on SIGTERM and SIGINT: queries under way are given some time, then the data folder is closed. Knows no SQL.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
 use axum::{
@@ -59,12 +59,12 @@ struct Server {
 /// # Errors
 /// If the port is taken, the data folder is in use or cannot be opened, or the engine is not to be had.
 pub async fn run_clickhouse(options: ClickHouseOptions) -> Result<()> {
-    let address = SocketAddr::from(([127, 0, 0, 1], options.port));
-    let listener = crate::ports::listen(address).await?;
+    let port = options.port;
+    let listener = crate::ports::listen(port, "--port")?;
     let with_parent = options.with_parent;
     let (folder, server) = tokio::task::spawn_blocking(move || open(options)).await??;
     let server = Arc::new(server);
-    tracing::info!(%address, version = server.engine.version(), "clickhouse is ready");
+    tracing::info!(port, version = server.engine.version(), "clickhouse is ready");
     let (stopping, stopped) = tokio::sync::oneshot::channel();
     let serving = axum::serve(listener, router(server.clone())).with_graceful_shutdown(async move {
         if let Err(error) = stop_requested(with_parent).await {

@@ -22,7 +22,7 @@ pub(super) enum Statement {
 /// # Errors
 /// If there is a second statement behind a semicolon, or a result is to be written to the server's disk.
 pub(super) fn parse(text: &[u8]) -> Result<Statement, Exception> {
-    let mut tokens = Tokens { text, position: 0, depth: 0 };
+    let mut tokens = Tokens { text, position: 0, depth: 0, is_qualified: false };
     let first = tokens.next();
     let select = match first {
         Some(token) if token.is_word(text, "INSERT") => return parse_insert(text, tokens),
@@ -149,6 +149,8 @@ struct Tokens<'text> {
     text: &'text [u8],
     position: usize,
     depth: usize,
+    /// the last token was a dot, so that a word which follows is a name and no keyword
+    is_qualified: bool,
 }
 
 impl Tokens<'_> {
@@ -229,7 +231,7 @@ impl Iterator for Tokens<'_> {
             byte if is_word_byte(byte) => {
                 let length = self.rest().iter().take_while(|byte| is_word_byte(**byte)).count();
                 self.position += length;
-                Kind::Word
+                if self.is_qualified { Kind::Quoted } else { Kind::Word }
             }
             byte => {
                 self.position += 1;
@@ -248,6 +250,7 @@ impl Iterator for Tokens<'_> {
                 }
             }
         };
+        self.is_qualified = first == b'.';
         Some(Token { kind, start, end: self.position, depth })
     }
 }
@@ -282,6 +285,7 @@ mod tests {
             (" /* INSERT */ -- INSERT\n (select 1) Format CSV ; ", select(Some("CSV"))),
             ("WITH 1 AS x SELECT x FORMAT TSV SETTINGS max_threads = 1", select(Some("TSV"))),
             ("SELECT format FROM t", select(None)),
+            ("SELECT t.format alias", select(None)),
             ("SELECT 'FORMAT CSV', `FORMAT CSV`, \"\\\"FORMAT CSV\" FROM t", select(None)),
             ("SELECT * FROM (SELECT 1 FORMAT CSV)", select(None)),
             ("SELECT $x$ FORMAT CSV $x$", select(None)),
