@@ -1,1 +1,3 @@
 //! Where results go: ClickHouse and the live dashboards.
+
+pub mod clickhouse;

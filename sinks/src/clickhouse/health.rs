@@ -1,0 +1,76 @@
+//! What the sink says about itself while it runs.
+//!
+//! Always holds: reading it never waits for the network; counters only grow.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use serde::Serialize;
+
+/// The state of a running sink, shared between the sink and whoever watches it.
+#[derive(Debug, Default)]
+pub struct SinkHealth {
+    status: Mutex<SinkStatus>,
+}
+
+/// One look at the state of a sink.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SinkStatus {
+    /// Since when inserts have been failing; none while they succeed.
+    pub failing_since: Option<SystemTime>,
+    /// The newest error, even if it is over.
+    pub last_error: Option<String>,
+    /// When rows were last acknowledged.
+    pub last_flush: Option<SystemTime>,
+    /// Partitions that are ours.
+    pub partitions: usize,
+    /// True while reading waits because too much is buffered.
+    pub is_paused: bool,
+    /// Rows that wait to be written or acknowledged.
+    pub rows_buffered: u64,
+    /// Their bytes, uncompressed.
+    pub bytes_buffered: u64,
+    /// Records read.
+    pub records: u64,
+    /// Rows acknowledged.
+    pub rows_written: u64,
+    /// Inserts acknowledged.
+    pub inserts: u64,
+    /// Attempts of inserts that failed and were repeated.
+    pub inserts_retried: u64,
+    /// Records that went to the dead-letter topic.
+    pub dead_letters: u64,
+    /// Records of the dead-letter topic itself that could not be decoded, and were skipped.
+    pub undecodable_dead_letters: u64,
+    /// Records without a value, which are skipped.
+    pub tombstones: u64,
+    /// Events with a time that the table cannot hold: stored with the nearest that it can.
+    pub clamped_times: u64,
+}
+
+impl SinkHealth {
+    /// The state now.
+    #[must_use]
+    pub fn status(&self) -> SinkStatus {
+        self.lock().clone()
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, SinkStatus> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn insert_failed(&self, error: &str) {
+        let mut status = self.lock();
+        status.inserts_retried += 1;
+        status.failing_since.get_or_insert_with(SystemTime::now);
+        status.last_error = Some(error.to_owned());
+    }
+
+    pub(super) fn insert_succeeded(&self, rows: usize) {
+        let mut status = self.lock();
+        status.failing_since = None;
+        status.last_flush = Some(SystemTime::now());
+        status.inserts += 1;
+        status.rows_written += rows as u64;
+    }
+}

@@ -1,0 +1,208 @@
+//! Records to rows: decodes, learns unknown schemas from the registry, and sends what cannot be decoded to the
+//! dead-letter topic.
+//!
+//! Always holds: every record is either rows, or a dead letter with its original bytes, or counted as skipped by rule (a
+//! tombstone; an undecodable record of the dead-letter topic, which must not come back as another dead letter).
+//! Dead letters are sent, not yet acknowledged: [`DeadLetters::flush`] is due before a position is committed.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use kafka::{LogError, Outgoing, Partitioned, Producer, Record};
+use schemas::{DeadLetter, DecodeError, Decoder, Encoder, SchemaIds, Timestamp, Topic};
+
+use super::chunk::Chunk;
+use super::rows::{Place, is_clamped};
+
+/// Looks up a schema by its id: the schema's text, or none if the registry has no such id, or why it could not be asked.
+pub type FindSchema<'a> = dyn FnMut(u32) -> Result<Option<String>, String> + 'a;
+
+/// How often an unknown id is asked for before its record becomes a dead letter.
+const LOOKUPS_MAX: u32 = 3;
+const LOOKUP_PAUSE: Duration = Duration::from_millis(100);
+/// For how long an id that was not found is not asked for again.
+const MISSING_FOR: Duration = Duration::from_secs(30);
+/// With more missing ids than this, somebody writes garbage: each is asked for once only.
+const MISSING_MAX: usize = 100;
+/// The log takes no record above 1 MiB; a dead letter must leave room for what surrounds the original.
+const VALUE_BYTES_MAX: usize = 1_000_000;
+
+/// What the reader counts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    pub records: u64,
+    pub dead_letters: u64,
+    pub undecodable_dead_letters: u64,
+    pub tombstones: u64,
+    pub clamped_times: u64,
+}
+
+pub(super) struct Reader<'a, P> {
+    decoder: Decoder,
+    find_schema: &'a mut FindSchema<'a>,
+    missing: HashMap<u32, Instant>,
+    pub dead_letters: DeadLetters<P>,
+    pub counts: Counts,
+}
+
+impl<'a, P: Producer> Reader<'a, P> {
+    pub fn new(ids: SchemaIds, find_schema: &'a mut FindSchema<'a>, dead_letters: DeadLetters<P>) -> Self {
+        let decoder = Decoder::new(ids);
+        Reader { decoder, find_schema, missing: HashMap::new(), dead_letters, counts: Counts::default() }
+    }
+
+    /// Takes a record into the chunk.
+    ///
+    /// # Errors
+    /// If a dead letter could not be handed to the log: the record is then not in the chunk.
+    pub fn read(&mut self, topic: Topic, record: &Record<'_>, chunk: &mut Chunk) -> Result<(), LogError> {
+        self.counts.records += 1;
+        let Some(payload) = record.value else {
+            self.counts.tombstones += 1;
+            chunk.take_offset(record.offset, Instant::now());
+            return Ok(());
+        };
+        let mut outcome = self.append(topic, record, payload, chunk);
+        if let Err(DecodeError::UnknownSchema(id)) = outcome
+            && self.learn(id)
+        {
+            outcome = self.append(topic, record, payload, chunk);
+        }
+        if let Err(error) = outcome {
+            self.give_up(topic, record, &error)?;
+        }
+        chunk.take_offset(record.offset, Instant::now());
+        Ok(())
+    }
+
+    fn append(
+        &mut self,
+        topic: Topic,
+        record: &Record<'_>,
+        payload: &[u8],
+        chunk: &mut Chunk,
+    ) -> Result<(), DecodeError> {
+        let place = Place { topic: record.topic, partition: record.partition, offset: record.offset };
+        match topic {
+            Topic::Chat | Topic::Reactions | Topic::Viewers | Topic::Trades => {
+                let event = self.decoder.decode_event(topic, payload)?;
+                self.counts.clamped_times += u64::from(is_clamped(&event));
+                chunk.append(&event, &place);
+            }
+            Topic::Leaderboards => {
+                chunk.append(&self.decoder.decode::<schemas::LeaderboardResult>(payload)?, &place);
+            }
+            Topic::Engagement => {
+                chunk.append(&self.decoder.decode::<schemas::EngagementResult>(payload)?, &place);
+            }
+            Topic::Markets => chunk.append(&self.decoder.decode::<schemas::CandleResult>(payload)?, &place),
+            Topic::Moderation => {
+                chunk.append(&self.decoder.decode::<schemas::ModerationFlag>(payload)?, &place);
+            }
+            Topic::DeadLetter => chunk.append(&self.decoder.decode::<DeadLetter>(payload)?, &place),
+        }
+        Ok(())
+    }
+
+    /// Asks the registry for a schema. Blocks for less than a second.
+    fn learn(&mut self, id: u32) -> bool {
+        let now = Instant::now();
+        self.missing.retain(|_, since| now.duration_since(*since) < MISSING_FOR);
+        if self.missing.contains_key(&id) {
+            return false;
+        }
+        let lookups = if self.missing.len() < MISSING_MAX { LOOKUPS_MAX } else { 1 };
+        for lookup in 1..=lookups {
+            match (self.find_schema)(id) {
+                Ok(Some(schema)) => match self.decoder.add_writer_schema(id, &schema) {
+                    Ok(()) => return true,
+                    Err(error) => {
+                        tracing::warn!(id, %error, "the registry's schema cannot be used");
+                        break;
+                    }
+                },
+                Ok(None) => tracing::warn!(id, lookup, "the registry does not know the schema id"),
+                Err(error) => tracing::warn!(id, lookup, error, "the registry could not be asked"),
+            }
+            if lookup < lookups {
+                std::thread::sleep(LOOKUP_PAUSE);
+            }
+        }
+        self.missing.insert(id, now);
+        false
+    }
+
+    fn give_up(&mut self, topic: Topic, record: &Record<'_>, error: &DecodeError) -> Result<(), LogError> {
+        let (offset, partition) = (record.offset, record.partition);
+        if topic == Topic::DeadLetter {
+            self.counts.undecodable_dead_letters += 1;
+            tracing::warn!(partition, offset, %error, "undecodable record in the dead-letter topic skipped");
+            return Ok(());
+        }
+        tracing::warn!(topic = record.topic, partition, offset, %error, "record goes to the dead-letter topic");
+        self.counts.dead_letters += 1;
+        self.dead_letters.send(record, error)
+    }
+}
+
+/// The way to the dead-letter topic.
+pub(super) struct DeadLetters<P> {
+    producer: P,
+    encoder: Encoder,
+    topic: String,
+    job: String,
+    is_unflushed: bool,
+}
+
+impl<P: Producer> DeadLetters<P> {
+    pub fn new(producer: P, ids: SchemaIds, topic: String, job: String) -> Self {
+        DeadLetters { producer, encoder: Encoder::new(ids), topic, job, is_unflushed: false }
+    }
+
+    fn send(&mut self, record: &Record<'_>, error: &DecodeError) -> Result<(), LogError> {
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let timestamp_ms = since_1970.as_millis() as i64;
+        let mut letter = DeadLetter {
+            topic: record.topic.to_owned(),
+            partition: record.partition,
+            offset: record.offset,
+            key: record.key.map(<[u8]>::to_vec),
+            value: record.value.map(<[u8]>::to_vec),
+            reason: error.reason().to_owned(),
+            detail: error.to_string(),
+            job: self.job.clone(),
+            failed_at: Timestamp::from_millis(timestamp_ms),
+        };
+        let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+        let bytes = length(record.key) + length(record.value);
+        if bytes > VALUE_BYTES_MAX {
+            letter.detail = format!("{}; {bytes} bytes are too many to be kept here", letter.detail);
+            (letter.key, letter.value) = (None, None);
+        }
+        let mut value = Vec::with_capacity(bytes + 256);
+        self.encoder.encode(&letter, &mut value).map_err(|error| LogError {
+            class: kafka::ErrorClass::Fatal,
+            message: format!("dead letter cannot be encoded: {error}"),
+        })?;
+        self.is_unflushed = true;
+        self.producer.send(&Outgoing {
+            topic: &self.topic,
+            partition: Partitioned::ByKey,
+            timestamp_ms,
+            key: Some(record.topic.as_bytes()),
+            value: Some(&value),
+        })
+    }
+
+    /// Waits until the log has everything that was sent.
+    ///
+    /// # Errors
+    /// If something was not delivered by then.
+    pub fn flush(&mut self, timeout: Duration) -> Result<(), LogError> {
+        if self.is_unflushed {
+            self.producer.flush(timeout)?;
+            self.is_unflushed = false;
+        }
+        Ok(())
+    }
+}
