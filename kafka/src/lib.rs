@@ -5,8 +5,12 @@
 //! Always holds: this is the only crate that names rdkafka. Does not know: what the bytes mean.
 
 pub mod broker;
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
 pub mod log;
+mod partitioner;
 
+pub use partitioner::murmur2_partition;
 pub use log::{
     Assignment, Committed, Consumer, ConsumerOptions, ErrorClass, Log, LogError, OffsetCommit, Outgoing,
     Partitioned, Polled, Position, Producer, Record, TopicPartition, Transactions,
