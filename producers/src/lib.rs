@@ -12,6 +12,7 @@ pub mod pseudonyms;
 pub mod publish;
 pub mod recording;
 pub mod replay;
+pub mod simulator;
 
 pub use formats::{Format, ParseError};
 pub use pseudonyms::Pseudonyms;
@@ -20,3 +21,4 @@ pub use recording::{
     Input, InputError, Merged, ReadCounts, ReadError, ReadOptions, Recording, merge_by_event_time,
 };
 pub use replay::{ReplayError, ReplayOptions, ReplayReport, Speed, replay};
+pub use simulator::{InvalidOptions, InvalidShares, Shares, Simulator, SimulatorOptions};
