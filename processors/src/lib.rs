@@ -3,10 +3,24 @@
 //! Always holds: pure and synchronous. No clock, no network, no file, no thread, no randomness; equal input gives equal
 //! output, record for record. Time comes from the events. Does not know: Kafka, or how it is run.
 //!
-//! Reading order: [`processor`] (what a processor is), [`shard`] (what feeds one), then the processors themselves.
+//! Reading order: [`processor`] (what a processor is), [`shard`] (what feeds one), [`windows`] and [`pending`] (time), then the
+//! processors themselves (`leaderboards`, `engagement`, `markets`, `moderation`), and how one is made and run: [`config`],
+//! [`job`], [`driver`].
 
+pub mod config;
+pub mod driver;
+mod engagement;
+pub mod job;
+mod leaderboards;
+mod markets;
+mod moderation;
+pub mod pending;
 pub mod processor;
 pub mod shard;
+pub mod windows;
 
+pub use config::{ConfigError, JobConfig};
+pub use driver::{Driver, Stamp, stamp};
+pub use job::Job;
 pub use processor::{Arrival, Disposition, Output, Processor};
-pub use shard::{Shard, ShardSettings};
+pub use shard::{Shard, ShardSettings, Taken};

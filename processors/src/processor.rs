@@ -34,10 +34,12 @@ impl Arrival {
 /// What a processor did with an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disposition {
-    /// It counts somewhere, or rightly nowhere (another kind of event).
+    /// It counts somewhere.
     Taken,
     /// Every window it belongs to was closed.
     Late,
+    /// It is none of this processor's business: another kind of event.
+    Ignored,
 }
 
 /// A result on its way out.

@@ -16,6 +16,10 @@ pub struct ShardSettings {
     pub future_skew_micros: i64,
 }
 
+/// No event time is taken for earlier or later than some 73,000 years from 1970: beyond, window arithmetic would saturate.
+const EARLIEST: Timestamp = Timestamp::from_micros(i64::MIN / 4);
+const LATEST: Timestamp = Timestamp::from_micros(i64::MAX / 4);
+
 /// One partition's clock.
 #[derive(Clone, Debug)]
 struct Input {
@@ -27,9 +31,9 @@ struct Input {
 /// What happened to one event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Taken {
-    /// It was too late for every processor.
+    /// It was too late for every processor that wanted it.
     pub is_late: bool,
-    /// Its event time was too far in the future and was cut off.
+    /// Its event time was too far in the future (or absurdly far in the past) and was cut off.
     pub is_clamped: bool,
 }
 
@@ -70,18 +74,23 @@ impl Shard {
             return Taken::default();
         };
         let claimed = event.header().event_time;
-        let event_time = claimed.min(ingest_time.plus_micros(self.settings.future_skew_micros));
+        let latest = ingest_time.plus_micros(self.settings.future_skew_micros).min(LATEST);
+        let event_time = claimed.min(latest).max(EARLIEST);
         if input.is_idle {
             input.is_idle = false;
             input.watermark = input.watermark.max(self.watermark);
         }
         let arrival = Arrival { topic, offset, event_time, partition_watermark: input.watermark };
         input.watermark = input.watermark.max(event_time.plus_micros(-self.settings.lateness_micros));
-        let mut is_late = true;
+        let (mut is_taken, mut is_late) = (false, false);
         for processor in &mut self.processors {
-            is_late &= processor.process(event, &arrival, out) == Disposition::Late;
+            match processor.process(event, &arrival, out) {
+                Disposition::Taken => is_taken = true,
+                Disposition::Late => is_late = true,
+                Disposition::Ignored => {}
+            }
         }
-        Taken { is_late, is_clamped: event_time < claimed }
+        Taken { is_late: is_late && !is_taken, is_clamped: event_time != claimed }
     }
 
     /// Lets the shard's watermark follow its partitions, and the processors with it.

@@ -1,0 +1,182 @@
+//! One group's scores in the window that is open: who stands where.
+//!
+//! Always holds: an item is ranked if and only if its score is above zero; after [`Group::settle`] the places are in
+//! order; the total is the sum of all scores.
+//!
+//! **The order.** By score, the highest first. Among equals, by who reached that score first: the event time of the
+//! latest event that the window counts for the item. (Scores only grow by events, so that is the event that brought
+//! the item to its present score, counted over the events inside the window. When a pane expires the score falls, but the
+//! remaining events still add up to it only with their last, so that instant stays.) Among equals again, the smaller
+//! item, byte by byte. This depends on the set of events in the window and on nothing else: not on the order in which
+//! partitions were read, nor on when panes expired.
+//!
+//! **The structure.** An ordered set of places, moved once per touched item and tick: a tick costs the items that it
+//! touches times a logarithm plus the k places that it shows, however many users a channel has. (Selecting the top k
+//! by a scan would cost every item of a channel at every tick in which one of them changed.)
+//!
+//! Does not know: windows, beyond the panes it is told to drop.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use rustc_hash::FxBuildHasher;
+use schemas::{Amount, LeaderboardEntry, Timestamp};
+
+/// A place on the board; the smallest is the best.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    score: Reverse<i128>,
+    reached: Timestamp,
+    item: Arc<str>,
+}
+
+#[derive(Clone, Debug)]
+struct Item {
+    score: i128,
+    reached: Timestamp,
+    label: Option<Box<str>>,
+    /// Score and instant under which it stands in the order, if it does.
+    placed: Option<(i128, Timestamp)>,
+    is_touched: bool,
+}
+
+type Scores = HashMap<Arc<str>, i128, FxBuildHasher>;
+
+/// The scores of one group.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Group {
+    items: HashMap<Arc<str>, Item, FxBuildHasher>,
+    order: BTreeSet<Place>,
+    panes: BTreeMap<Timestamp, Scores>,
+    touched: Vec<Arc<str>>,
+    total: i128,
+    previous_ranks: HashMap<Arc<str>, i32, FxBuildHasher>,
+    /// Records written for the open window.
+    pub(super) revision: i64,
+    /// Whether something changed since the last record.
+    pub(super) is_changed: bool,
+}
+
+/// A score on its way into a group.
+#[derive(Clone, Debug)]
+pub(super) struct Gain<'a> {
+    pub(super) item: &'a str,
+    pub(super) label: Option<&'a str>,
+    pub(super) score: i128,
+    pub(super) event_time: Timestamp,
+    /// The start of the pane that remembers it until it expires; none if it never does.
+    pub(super) pane: Option<Timestamp>,
+}
+
+impl Group {
+    /// Whether no item has a score.
+    pub(super) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Items with a score.
+    pub(super) fn item_count(&self) -> i64 {
+        self.items.len() as i64
+    }
+
+    /// The sum of all scores.
+    pub(super) fn total(&self) -> Amount {
+        to_amount(self.total)
+    }
+
+    /// Adds a positive score.
+    pub(super) fn add(&mut self, gain: &Gain<'_>) {
+        let key = match self.items.get_key_value(gain.item) {
+            Some((key, _)) => Arc::clone(key),
+            None => Arc::from(gain.item),
+        };
+        let item = self.items.entry(Arc::clone(&key)).or_insert_with(|| Item {
+            score: 0,
+            reached: gain.event_time,
+            label: None,
+            placed: None,
+            is_touched: false,
+        });
+        item.score += gain.score;
+        item.reached = item.reached.max(gain.event_time);
+        if gain.label.is_some() && item.label.as_deref() != gain.label {
+            item.label = gain.label.map(Box::from);
+        }
+        if !std::mem::replace(&mut item.is_touched, true) {
+            self.touched.push(Arc::clone(&key));
+        }
+        if let Some(pane) = gain.pane {
+            *self.panes.entry(pane).or_default().entry(key).or_insert(0) += gain.score;
+        }
+        self.total += gain.score;
+    }
+
+    /// Takes back the panes that start before `window_start`. True if there were any.
+    pub(super) fn expire(&mut self, window_start: Timestamp) -> bool {
+        let kept = self.panes.split_off(&window_start);
+        let expired = std::mem::replace(&mut self.panes, kept);
+        for (key, score) in expired.values().flatten() {
+            if let Some(item) = self.items.get_mut(key) {
+                item.score -= score;
+                if !std::mem::replace(&mut item.is_touched, true) {
+                    self.touched.push(Arc::clone(key));
+                }
+            }
+            self.total -= score;
+        }
+        !expired.is_empty()
+    }
+
+    /// Brings the order up to date with the scores.
+    pub(super) fn settle(&mut self) {
+        for key in self.touched.drain(..) {
+            let Some(item) = self.items.get_mut(&key) else { continue };
+            item.is_touched = false;
+            let target = (item.score > 0).then_some((item.score, item.reached));
+            if item.placed == target {
+                continue;
+            }
+            let place = |(score, reached)| Place { score: Reverse(score), reached, item: Arc::clone(&key) };
+            if let Some(placed) = item.placed.take() {
+                self.order.remove(&place(placed));
+            }
+            match target {
+                Some(target) => {
+                    item.placed = Some(target);
+                    self.order.insert(place(target));
+                }
+                None => {
+                    self.items.remove(&key);
+                }
+            }
+        }
+    }
+
+    /// The first `k` places, with the ranks of the last time this was called.
+    pub(super) fn top(&mut self, k: usize) -> Vec<LeaderboardEntry> {
+        let mut ranks = HashMap::with_capacity_and_hasher(k.min(self.order.len()), FxBuildHasher);
+        let mut entries = Vec::with_capacity(k.min(self.order.len()));
+        for (place, rank) in self.order.iter().take(k).zip(1..) {
+            let label = self.items.get(&place.item).and_then(|item| item.label.as_deref());
+            entries.push(LeaderboardEntry {
+                rank,
+                item: place.item.to_string(),
+                label: label.unwrap_or(&place.item).to_owned(),
+                score: to_amount(place.score.0),
+                previous_rank: self.previous_ranks.get(&place.item).copied(),
+            });
+            ranks.insert(Arc::clone(&place.item), rank);
+        }
+        self.previous_ranks = ranks;
+        entries
+    }
+}
+
+/// As the schema writes scores. What has more than 28 digits is shown as the largest number that fits: it takes a
+/// thousand million events of the largest count to get there.
+fn to_amount(score: i128) -> Amount {
+    let largest = Amount::from_units(10i128.pow(38) - 1).unwrap_or(Amount::ZERO);
+    score.checked_mul(10i128.pow(10)).and_then(Amount::from_units).unwrap_or(largest)
+}
