@@ -8,8 +8,8 @@ use std::{ffi::OsString, io::Write as _, path::PathBuf};
 use anyhow::{Context as _, Result};
 
 use crate::{
-    ClickHouseOptions, KafkaOptions, Part, Stack, StackOptions, fetch_chdb, fetch_kafka,
-    lifetime::stop_requested, run_clickhouse, run_kafka,
+    ClickHouseOptions, KafkaOptions, Part, RegistryOptions, Stack, StackOptions, fetch_chdb, fetch_kafka,
+    lifetime::stop_requested, run_clickhouse, run_kafka, run_registry,
 };
 
 /// What the local stack can do.
@@ -23,6 +23,8 @@ pub enum Command {
     Kafka(KafkaOptions),
     /// Run a ClickHouse HTTP server until Ctrl-C
     Clickhouse(ClickHouseOptions),
+    /// Run a schema registry until Ctrl-C; it needs Kafka
+    Registry(RegistryOptions),
     /// Run Kafka, ClickHouse and a schema registry until Ctrl-C
     Up(UpOptions),
 }
@@ -54,6 +56,7 @@ pub async fn run(command: Command, subcommand: &[&str]) -> Result<()> {
         Command::ChdbFetch => tokio::task::spawn_blocking(fetch_chdb).await?.map(|_| ()),
         Command::Kafka(options) => run_kafka(options).await,
         Command::Clickhouse(options) => run_clickhouse(options).await,
+        Command::Registry(options) => run_registry(options).await,
         Command::Up(options) => up(options, subcommand).await,
     }
 }

@@ -15,10 +15,12 @@ mod health;
 mod lifetime;
 mod ports;
 mod process;
+mod registry;
 mod stack;
 
 pub use broker::{KafkaOptions, fetch_kafka, run_kafka};
 pub use clickhouse::{ClickHouseOptions, fetch_chdb, run_clickhouse};
 pub use command::{Command, run};
 pub use ports::PortTaken;
+pub use registry::{RegistryOptions, run_registry};
 pub use stack::{Part, Stack, StackOptions};

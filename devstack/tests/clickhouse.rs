@@ -119,7 +119,8 @@ async fn a_million_rows_stream_in_and_out() {
         }
     }
     insert.end().await.unwrap();
-    let (rows, sum): (u64, u64) = client.query("SELECT count(), sum(n) FROM numbers").fetch_one().await.unwrap();
+    let (rows, sum): (u64, u64) =
+        client.query("SELECT count(), sum(n) FROM numbers").fetch_one().await.unwrap();
     assert_eq!((rows, sum), (1_000_000, 499_999_500_000));
     // one block, so that the insert is atomic
     let parts: u64 = count(&client, "system.parts WHERE table = 'numbers' AND active").await;
@@ -147,7 +148,9 @@ async fn a_chunk_compressed_by_the_sender_is_taken_once_for_each_token() {
         row
     };
     let chunk: Vec<u8> = (0..5000).flat_map(row).collect();
-    for (token, rows) in [("trades/0/0-4999/1", 5000), ("trades/0/0-4999/1", 5000), ("trades/0/5000-9999/1", 10000)] {
+    for (token, rows) in
+        [("trades/0/0-4999/1", 5000), ("trades/0/0-4999/1", 5000), ("trades/0/5000-9999/1", 10000)]
+    {
         let sql = "INSERT INTO trades(id, venue, price, note) FORMAT RowBinary";
         let mut insert = client.insert_formatted_with(sql).with_setting("insert_deduplication_token", token);
         let compressed = clickhouse::insert_formatted::CompressedData::new(&chunk, Compression::Lz4).unwrap();
@@ -170,7 +173,8 @@ async fn a_token_reaches_through_a_materialized_view() {
         client.query(sql).execute().await.unwrap();
     }
     for _ in 0..2 {
-        let mut insert = client.insert::<Trade>("trades").await.unwrap().with_setting("insert_deduplication_token", "a");
+        let mut insert =
+            client.insert::<Trade>("trades").await.unwrap().with_setting("insert_deduplication_token", "a");
         for id in 0..10 {
             insert.write(&trade(id)).await.unwrap();
         }
@@ -189,7 +193,12 @@ async fn eight_queries_run_at_once() {
     let queries = (0..8_u8).map(|number| {
         let client = client.clone();
         tokio::spawn(async move {
-            client.query("INSERT INTO started SELECT ? WHERE sleep(1.5) = 0").bind(number).execute().await.unwrap();
+            client
+                .query("INSERT INTO started SELECT ? WHERE sleep(1.5) = 0")
+                .bind(number)
+                .execute()
+                .await
+                .unwrap();
         })
     });
     let began = std::time::Instant::now();
@@ -197,7 +206,11 @@ async fn eight_queries_run_at_once() {
         query.await.unwrap();
     }
     assert_eq!(count(&client, "started").await, 8);
-    assert!(began.elapsed().as_secs() < 8, "eight queries of 1.5 s each took {:?}, as if one after another", began.elapsed());
+    assert!(
+        began.elapsed().as_secs() < 8,
+        "eight queries of 1.5 s each took {:?}, as if one after another",
+        began.elapsed()
+    );
 }
 
 #[tokio::test]
@@ -222,7 +235,10 @@ async fn errors_carry_the_code_and_the_status() {
         let (actual, headers, answer) = server.request(head, body.as_bytes());
         let answer = String::from_utf8(answer).unwrap();
         assert_eq!(actual, status, "{head} {body}: {answer}");
-        assert!(headers.contains(&format!("x-clickhouse-exception-code: {code}\r\n")), "{head} {body}: {headers}");
+        assert!(
+            headers.contains(&format!("x-clickhouse-exception-code: {code}\r\n")),
+            "{head} {body}: {headers}"
+        );
         assert!(answer.starts_with(&format!("Code: {code}. DB::Exception: ")), "{head} {body}: {answer}");
         assert!(answer.ends_with(")\n"), "{answer}");
     }
@@ -279,7 +295,9 @@ async fn bodies_and_results_are_encoded_as_asked() {
     let mut lz4 = lz4_flex::frame::FrameEncoder::new(Vec::new());
     lz4.write_all(lines.as_bytes()).unwrap();
     for (encoding, body) in [("gzip", gzip.finish().unwrap()), ("lz4", lz4.finish().unwrap())] {
-        let head = format!("POST /?query=INSERT%20INTO%20lines%20FORMAT%20TSV HTTP/1.1\r\nContent-Encoding: {encoding}");
+        let head = format!(
+            "POST /?query=INSERT%20INTO%20lines%20FORMAT%20TSV HTTP/1.1\r\nContent-Encoding: {encoding}"
+        );
         let (status, headers, answer) = server.request(&head, &body);
         assert_eq!(status, 200, "{}", String::from_utf8_lossy(&answer));
         assert!(headers.contains("\"written_rows\":\"1000\""), "{headers}");
@@ -374,7 +392,17 @@ async fn only_the_configured_user_is_let_in() {
     // the port is lent to the stack that ends here, and a server of its own takes it over with another user
     drop(server);
     let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_ovation-devstack"))
-        .args(["clickhouse", "--with-parent", "--port", &port, "--user", "ana", "--password", "secret", "--data"])
+        .args([
+            "clickhouse",
+            "--with-parent",
+            "--port",
+            &port,
+            "--user",
+            "ana",
+            "--password",
+            "secret",
+            "--data",
+        ])
         .arg(folder.path())
         .stdin(std::process::Stdio::piped())
         .spawn()
@@ -387,7 +415,9 @@ async fn only_the_configured_user_is_let_in() {
     }
     let right = client.clone().with_user("ana").with_password("secret");
     assert_eq!(right.query("SELECT 1").fetch_one::<u8>().await.unwrap(), 1);
-    for wrong in [client.clone(), client.clone().with_user("ana"), client.with_user("ana").with_password("other")] {
+    for wrong in
+        [client.clone(), client.clone().with_user("ana"), client.with_user("ana").with_password("other")]
+    {
         let error = wrong.query("SELECT 1").fetch_one::<u8>().await.unwrap_err();
         assert!(error.to_string().contains("Code: 516."), "{error}");
     }
