@@ -82,14 +82,17 @@ impl BrokerOptions {
     /// For a reader outside any group: the id is needed by the client and never reaches the broker's groups.
     pub(super) fn reader(&self) -> ClientConfig {
         let mut config = self.reading();
-        config.set("group.id", "ovation-reader");
+        config.set("group.id", "ovation-reader").set("session.timeout.ms", NO_SESSION_MS);
         config
     }
 
     /// For questions about topics and offsets, as a reader of committed records sees them.
     pub(super) fn questions(&self) -> ClientConfig {
         let mut config = self.common(&[]);
-        config.set("isolation.level", "read_committed").set("allow.auto.create.topics", "false");
+        config
+            .set("isolation.level", "read_committed")
+            .set("allow.auto.create.topics", "false")
+            .set("session.timeout.ms", NO_SESSION_MS);
         config
     }
 
@@ -139,6 +142,9 @@ impl BrokerOptions {
         config
     }
 }
+
+/// Outside groups there is no session, but librdkafka wants it to be shorter than `max.poll.interval.ms`.
+const NO_SESSION_MS: &str = "1";
 
 /// May be tuned by a deployment: what every client starts from.
 const COMMON: &[(&str, &str)] = &[
