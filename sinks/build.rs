@@ -1,0 +1,21 @@
+//! Makes sure that there is a page to embed.
+//!
+//! Always holds: a build without the page's own build succeeds and serves a note that says how to get the page; a
+//! built page is never touched. Does not know: how the page is built (`web/`).
+
+use std::path::Path;
+
+const PLACEHOLDER: &str = "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\">\
+    <meta name=\"ovation-placeholder\" content=\"true\"><title>Ovation</title>\n\
+    <p>The dashboard's page has not been built. Run <code>make web</code> and build again; \
+    the live API works without it.</p></html>\n";
+
+fn main() -> std::io::Result<()> {
+    let page = Path::new("../web/dist/index.html");
+    if !page.exists() {
+        std::fs::create_dir_all("../web/dist")?;
+        std::fs::write(page, PLACEHOLDER)?;
+    }
+    println!("cargo:rerun-if-changed=../web/dist");
+    Ok(())
+}

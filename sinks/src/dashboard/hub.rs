@@ -1,0 +1,298 @@
+//! Where the one writer and the many readers meet: the store behind a lock, and a word to the readers when it moved.
+//!
+//! Always holds: a [`Reader`] holds nothing but an offset and a filter, whatever its client's speed. Frames reach it
+//! in the order of their offsets; after a hole that it cannot fill it starts over with a snapshot and says so.
+//! Does not know: sockets, Kafka.
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::extract::ws::Utf8Bytes;
+use serde_json::{Value as Json, json};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::frame::{self, Stand};
+use super::row::Row;
+use super::selector::{Filter, Subscribe};
+use super::store::{Store, StoreLimits};
+
+/// How much of the log one step of a reader takes, so that no reader holds the lock for long.
+const STEP_BYTES_MAX: usize = 256 << 10;
+const STEP_ENTRIES_MAX: usize = 4_096;
+
+/// Microseconds since 1970 by this machine's clock.
+#[must_use]
+pub fn now_micros() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// The store and its audience.
+pub struct Hub {
+    epoch: Arc<str>,
+    store: RwLock<Store>,
+    head: watch::Sender<u64>,
+    caught_up: watch::Sender<bool>,
+    closing: watch::Sender<bool>,
+    connections: AtomicUsize,
+    connections_max: usize,
+    pipeline: Mutex<(Json, Option<i64>)>,
+}
+
+/// One of the limited number of connections; given back when dropped.
+pub struct Connection(Arc<Hub>);
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Hub {
+    /// An empty store with an epoch of its own.
+    #[must_use]
+    pub fn new(limits: StoreLimits, connections_max: usize) -> Arc<Self> {
+        // a hasher's random keys: no two processes share an epoch, and no clock is trusted to move forward
+        let epoch: Arc<str> = format!("{:016x}", RandomState::new().hash_one(now_micros())).into();
+        Arc::new(Hub {
+            store: RwLock::new(Store::new(Arc::clone(&epoch), limits)),
+            epoch,
+            head: watch::Sender::new(0),
+            caught_up: watch::Sender::new(false),
+            closing: watch::Sender::new(false),
+            connections: AtomicUsize::new(0),
+            connections_max,
+            pipeline: Mutex::new((json!({ "state": "catching_up" }), None)),
+        })
+    }
+
+    /// The numbering's name.
+    #[must_use]
+    pub fn epoch(&self) -> &str {
+        &self.epoch
+    }
+
+    /// Takes changes in and tells the readers.
+    pub fn publish(&self, rows: &[Row]) {
+        if rows.is_empty() {
+            return;
+        }
+        let head = {
+            let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
+            for row in rows {
+                store.put(row);
+            }
+            store.head()
+        };
+        self.head.send_replace(head);
+    }
+
+    /// The store as it is.
+    pub fn store(&self) -> RwLockReadGuard<'_, Store> {
+        self.store.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on readers are served: the store holds what the log held at the start.
+    pub fn set_caught_up(&self) {
+        self.caught_up.send_replace(true);
+    }
+
+    /// True once readers are served.
+    #[must_use]
+    pub fn is_caught_up(&self) -> bool {
+        *self.caught_up.borrow()
+    }
+
+    /// The pipeline's health as last seen, and the newest `computed_at` of any result in microseconds.
+    #[must_use]
+    pub fn pipeline(&self) -> (Json, Option<i64>) {
+        self.pipeline.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Replaces what [`Hub::pipeline`] tells.
+    pub fn set_pipeline(&self, health: Json, newest_computed_at: Option<i64>) {
+        *self.pipeline.lock().unwrap_or_else(PoisonError::into_inner) = (health, newest_computed_at);
+    }
+
+    /// Tells every connection to end.
+    pub fn close(&self) {
+        self.closing.send_replace(true);
+    }
+
+    /// Becomes true when the connections are to end.
+    #[must_use]
+    pub fn closing(&self) -> watch::Receiver<bool> {
+        self.closing.subscribe()
+    }
+
+    /// How many clients are connected.
+    #[must_use]
+    pub fn connection_count(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// A place for one more client; none if all are taken.
+    pub fn connect(self: &Arc<Self>) -> Option<Connection> {
+        let count = self.connections.fetch_add(1, Ordering::Relaxed);
+        let connection = Connection(Arc::clone(self));
+        (count < self.connections_max).then_some(connection)
+    }
+
+    /// Where a frame for a reader that has seen everything up to `offset` stands.
+    pub fn with_stand<R>(&self, offset: u64, make: impl FnOnce(&Stand<'_>) -> R) -> R {
+        let (as_of, watermark) = self.store().freshness();
+        make(&Stand { epoch: &self.epoch, offset, as_of, watermark })
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// The client has what it needs up to the offset and must be told so.
+    Resumed,
+    /// A snapshot is on its way; it ends at the first part that reaches `target`.
+    Snapshot {
+        part: usize,
+        target: u64,
+    },
+    Live,
+}
+
+/// One client's way through the log.
+pub struct Reader {
+    hub: Arc<Hub>,
+    filter: Filter,
+    offset: u64,
+    mode: Mode,
+    head: watch::Receiver<u64>,
+    caught_up: watch::Receiver<bool>,
+    frame_interval: Duration,
+    next_at: Instant,
+    /// Read from the log and not handed over yet: at most one step.
+    frames: VecDeque<Frame>,
+    handed_over: u64,
+}
+
+/// A frame for one client.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// A client that has received this frame has everything up to this offset.
+    pub offset: u64,
+    /// The text, shared with every other client that receives it.
+    pub text: Utf8Bytes,
+}
+
+impl Reader {
+    /// For what a client asked. Changes that follow each other within `frame_interval` are conflated.
+    #[must_use]
+    pub fn new(hub: &Arc<Hub>, request: Subscribe, frame_interval: Duration) -> Self {
+        let store = hub.store();
+        let resumed = request
+            .resume
+            .and_then(|id| frame::offset_of(&hub.epoch, &id))
+            .filter(|offset| store.can_continue(*offset, &request.filter));
+        let mode = match resumed {
+            Some(_) => Mode::Resumed,
+            None => Mode::Snapshot { part: 0, target: store.head() },
+        };
+        drop(store);
+        Reader {
+            hub: Arc::clone(hub),
+            filter: request.filter,
+            offset: resumed.unwrap_or(0),
+            mode,
+            head: hub.head.subscribe(),
+            caught_up: hub.caught_up.subscribe(),
+            frame_interval,
+            next_at: Instant::now(),
+            frames: VecDeque::new(),
+            handed_over: resumed.unwrap_or(0),
+        }
+    }
+
+    /// Everything up to this offset has been handed over, or is not wanted.
+    #[must_use]
+    pub fn handed_over(&self) -> u64 {
+        if self.frames.is_empty() { self.offset } else { self.handed_over }
+    }
+
+    /// The next frame for the client, once there is one. May be dropped while waiting: nothing is lost.
+    pub async fn next(&mut self) -> Frame {
+        loop {
+            if let Some(frame) = self.frames.pop_front() {
+                self.handed_over = frame.offset;
+                return frame;
+            }
+            if !*self.caught_up.borrow_and_update() {
+                wait(&mut self.caught_up).await;
+                if self.offset == 0 {
+                    self.start_over();
+                }
+                continue;
+            }
+            if self.mode == Mode::Live {
+                tokio::time::sleep_until(self.next_at).await;
+                if *self.head.borrow_and_update() <= self.offset {
+                    wait(&mut self.head).await;
+                    continue;
+                }
+                self.next_at = Instant::now() + self.frame_interval;
+            }
+            self.step();
+        }
+    }
+
+    /// What a new reader would get now, as one snapshot frame.
+    #[must_use]
+    pub fn whole(hub: &Hub, filter: &Filter) -> Utf8Bytes {
+        let batch = hub.store().read(0, filter, usize::MAX, usize::MAX);
+        hub.with_stand(batch.offset, |stand| stand.snapshot(0, true, &batch.frames))
+    }
+
+    fn start_over(&mut self) {
+        self.offset = 0;
+        self.mode = Mode::Snapshot { part: 0, target: self.hub.store().head() };
+    }
+
+    fn step(&mut self) {
+        if self.mode == Mode::Resumed {
+            self.mode = Mode::Live;
+            return self.push(|stand| stand.resumed());
+        }
+        let batch = {
+            let store = self.hub.store();
+            let fits = self.mode != Mode::Live || store.can_continue(self.offset, &self.filter);
+            fits.then(|| store.read(self.offset, &self.filter, STEP_BYTES_MAX, STEP_ENTRIES_MAX))
+        };
+        let Some(batch) = batch else { return self.start_over() };
+        self.offset = batch.offset;
+        match self.mode {
+            Mode::Snapshot { part, target } => {
+                let is_last = self.offset >= target;
+                if is_last || !batch.frames.is_empty() {
+                    self.push(|stand| stand.snapshot(part, is_last, &batch.frames));
+                }
+                let next_part = part + usize::from(!batch.frames.is_empty());
+                self.mode = if is_last { Mode::Live } else { Mode::Snapshot { part: next_part, target } };
+            }
+            Mode::Resumed | Mode::Live => {
+                self.frames.extend(batch.frames.into_iter().map(|(offset, text)| Frame { offset, text }));
+            }
+        }
+    }
+
+    fn push(&mut self, make: impl FnOnce(&Stand<'_>) -> Utf8Bytes) {
+        let text = self.hub.with_stand(self.offset, make);
+        self.frames.push_back(Frame { offset: self.offset, text });
+    }
+}
+
+/// Until the value changes; for ever once nobody can change it any more (the process is ending then).
+async fn wait<T>(receiver: &mut watch::Receiver<T>) {
+    if receiver.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
