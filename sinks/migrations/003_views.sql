@@ -1,6 +1,7 @@
 -- What analysts read: plain names, every event and every result once. docs/analysts.md shows how to use them.
 -- Filters on the columns named in LIMIT 1 BY or GROUP BY reach the primary keys of the tables below.
--- Sums of Decimal(38, s) wrap silently when they overflow: quantities and prices are Decimal(76, s) here, so that no sum can.
+-- A sum of Decimal(38, s) wraps silently when it overflows: quantities, prices and volumes are Decimal(76, s) here, so
+-- that no sum of them can. Prices of candles are not summed and stay as they are.
 
 CREATE OR REPLACE VIEW chat AS
 SELECT
@@ -50,7 +51,8 @@ CREATE OR REPLACE VIEW top_chatters AS
 SELECT user_id, argMax(user_name, event_time) AS user_name, uniqExact(event_id) AS messages
 FROM chat_events
 WHERE kind = 'message' AND user_id IS NOT NULL AND channel_id = {channel:String}
-    AND event_time >= now64(6, 'UTC') - toIntervalMinute({minutes:UInt32}) AND event_time <= now64(6, 'UTC') + toIntervalMinute(1)
+    AND event_time >= now64(6, 'UTC') - toIntervalMinute({minutes:UInt32})
+    AND event_time <= now64(6, 'UTC') + toIntervalMinute(1)
 GROUP BY user_id
 ORDER BY messages DESC, user_id
 COMMENT 'top_chatters(channel = ..., minutes = 60): who wrote most in a channel until now.';
@@ -63,7 +65,8 @@ SELECT
 FROM leaderboards FINAL
 WHERE rank > 0
     AND (board, `group`, ifNull(window_end, toDateTime64('2299-12-31 00:00:00', 6, 'UTC')), offset) IN (
-        SELECT board, `group`, (max((ifNull(window_end, toDateTime64('2299-12-31 00:00:00', 6, 'UTC')), offset)) AS newest).1, newest.2
+        SELECT board, `group`,
+            (max((ifNull(window_end, toDateTime64('2299-12-31 00:00:00', 6, 'UTC')), offset)) AS newest).1, newest.2
         FROM leaderboards
         GROUP BY board, `group`)
 COMMENT 'Every board of every group as it stands: the newest record of the newest window.';
@@ -76,7 +79,8 @@ SELECT
 FROM leaderboards FINAL
 WHERE is_final AND rank > 0
     AND (board, `group`, ifNull(window_end, toDateTime64('2299-12-31 00:00:00', 6, 'UTC')), offset) IN (
-        SELECT board, `group`, ifNull(window_end, toDateTime64('2299-12-31 00:00:00', 6, 'UTC')) AS closed, max(offset)
+        SELECT board, `group`,
+            ifNull(window_end, toDateTime64('2299-12-31 00:00:00', 6, 'UTC')) AS closed, max(offset)
         FROM leaderboards
         WHERE is_final
         GROUP BY board, `group`, closed)
@@ -95,7 +99,8 @@ FROM (
     SELECT channel_id, window_start, window_end, argMax(tuple(
         is_final, revision, messages, unique_chatters, reactions, money_micros, concurrent_viewers,
         peak_concurrent_viewers, unique_viewers, joins, leaves, watch_ms, rebuffer_count, rebuffer_ms,
-        as_of, watermark, computed_at, job, shard, input_offsets, topic, partition, offset), offset) AS newest
+        as_of, watermark, computed_at, job, shard, input_offsets, topic, partition, offset),
+        offset) AS newest
     FROM engagement
     GROUP BY channel_id, window_start, window_end)
 COMMENT 'The newest record of every channel and window.';
@@ -114,7 +119,8 @@ FROM (
         window_start, window_end, is_final, revision, messages, unique_chatters, reactions, money_micros,
         concurrent_viewers, peak_concurrent_viewers, unique_viewers, joins, leaves, watch_ms,
         rebuffer_count, rebuffer_ms, as_of, watermark, computed_at, job, shard, input_offsets, topic,
-        partition, offset), tuple(ifNull(window_end, toDateTime64('2299-12-31 00:00:00', 6, 'UTC')), offset)) AS newest
+        partition, offset),
+        tuple(ifNull(window_end, toDateTime64('2299-12-31 00:00:00', 6, 'UTC')), offset)) AS newest
     FROM engagement
     GROUP BY channel_id)
 COMMENT 'The newest window of every channel.';
@@ -134,7 +140,8 @@ FROM (
     SELECT venue, symbol, interval_s, window_start, argMax(tuple(
         window_end, is_final, revision, open, high, low, close, trade_count, base_volume, quote_volume,
         taker_buy_count, taker_sell_count, taker_buy_volume, taker_sell_volume, first_trade_id,
-        last_trade_id, as_of, watermark, computed_at, job, shard, input_offsets, topic, partition, offset), offset) AS newest
+        last_trade_id, as_of, watermark, computed_at, job, shard, input_offsets, topic, partition, offset),
+        offset) AS newest
     FROM candles
     GROUP BY venue, symbol, interval_s, window_start)
 COMMENT 'The newest record of every candle, closed or still open.';
@@ -154,7 +161,8 @@ FROM (
     SELECT venue, symbol, interval_s, window_start, argMax(tuple(
         window_end, is_final, revision, open, high, low, close, trade_count, base_volume, quote_volume,
         taker_buy_count, taker_sell_count, taker_buy_volume, taker_sell_volume, first_trade_id,
-        last_trade_id, as_of, watermark, computed_at, job, shard, input_offsets, topic, partition, offset), offset) AS newest
+        last_trade_id, as_of, watermark, computed_at, job, shard, input_offsets, topic, partition, offset),
+        offset) AS newest
     FROM candles
     WHERE is_final
     GROUP BY venue, symbol, interval_s, window_start)

@@ -11,7 +11,8 @@ use kafka::TopicPartition;
 use schemas::Topic;
 
 use super::rowbinary::RowBuffer;
-use super::rows::{Place, Rows, Table};
+use super::rows::{Place, Rows};
+use super::tables::Table;
 
 /// The version of the mapping from records to rows; part of the token.
 const MAPPING_VERSION: u32 = 1;

@@ -6,17 +6,19 @@
 //!
 //! Does not know: what the results mean, or who asks for them.
 //!
-//! Reading order: [`rows`] (what a record becomes), [`chunk`], [`insert`], then [`sink`] (the loop).
+//! Reading order: [`rows`] (what a record becomes) and [`tables`], `chunk`, `insert`, `lane`, then `sink` (the loop).
 
 mod chunk;
 mod health;
 mod insert;
+mod lane;
 mod migrate;
 mod options;
 mod reader;
 pub mod rowbinary;
 pub mod rows;
 mod sink;
+pub mod tables;
 mod writer;
 
 pub use health::{SinkHealth, SinkStatus};

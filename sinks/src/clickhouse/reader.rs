@@ -24,8 +24,10 @@ const LOOKUP_PAUSE: Duration = Duration::from_millis(100);
 const MISSING_FOR: Duration = Duration::from_secs(30);
 /// With more missing ids than this, somebody writes garbage: each is asked for once only.
 const MISSING_MAX: usize = 100;
-/// The log takes no record above 1 MiB; a dead letter must leave room for what surrounds the original.
-const VALUE_BYTES_MAX: usize = 1_000_000;
+/// The log's client takes no record above 1,000,000 bytes, and a dead letter needs room for what surrounds the original.
+const ORIGINAL_BYTES_MAX: usize = 950_000;
+/// An error's words are cut at this many characters.
+const DETAIL_CHARACTERS_MAX: usize = 1_000;
 
 /// What the reader counts.
 #[derive(Clone, Copy, Debug, Default)]
@@ -169,13 +171,13 @@ impl<P: Producer> DeadLetters<P> {
             key: record.key.map(<[u8]>::to_vec),
             value: record.value.map(<[u8]>::to_vec),
             reason: error.reason().to_owned(),
-            detail: error.to_string(),
+            detail: error.to_string().chars().take(DETAIL_CHARACTERS_MAX).collect(),
             job: self.job.clone(),
             failed_at: Timestamp::from_millis(timestamp_ms),
         };
         let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
         let bytes = length(record.key) + length(record.value);
-        if bytes > VALUE_BYTES_MAX {
+        if bytes > ORIGINAL_BYTES_MAX {
             letter.detail = format!("{}; {bytes} bytes are too many to be kept here", letter.detail);
             (letter.key, letter.value) = (None, None);
         }

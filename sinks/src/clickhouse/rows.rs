@@ -1,90 +1,17 @@
-//! What a record becomes: the table it goes to, its columns, and the rows of each kind of value.
+//! What a record becomes: the rows of each kind of value.
 //!
-//! Always holds: a value writes its columns in the order of its table's list, and after them topic, partition and offset;
+//! Always holds: a value writes its columns in the order of its table's list (`tables`), and after them topic, partition and offset;
 //! the same record makes the same bytes. Times that `DateTime64(6)` cannot hold are clamped to it.
 //!
 //! Does not know: how rows are grouped and sent.
 
 use schemas::{
     Aggressor, CandleResult, ChatEvent, ChatKind, DeadLetter, EngagementResult, Event, Freshness,
-    LeaderboardEntry, LeaderboardResult, ModerationFlag, ReactionEvent, SuggestedAction, Timestamp, Topic,
+    LeaderboardEntry, LeaderboardResult, ModerationFlag, ReactionEvent, SuggestedAction, Timestamp,
     TradeEvent, ViewerEvent, ViewerKind,
 };
 
 use super::rowbinary::{RowBuffer, clamp};
-
-/// Where the records of a topic go.
-#[derive(Clone, Copy, Debug)]
-pub struct Table {
-    /// The table's name.
-    pub name: &'static str,
-    /// Its columns in the order in which rows are written, without the place.
-    pub columns: &'static str,
-}
-
-impl Table {
-    /// The table for a topic.
-    #[must_use]
-    pub const fn of(topic: Topic) -> Table {
-        let (name, columns) = match topic {
-            Topic::Chat => (
-                "chat_events",
-                "event_id, event_time, ingest_time, source, channel_id, user_id, stream_id, kind, user_name, text, \
-                 emotes, roles, badges, reply_to, is_question, is_first_message, target_message_id, target_user_id, \
-                 duration_ms",
-            ),
-            Topic::Reactions => (
-                "reaction_events",
-                "event_id, event_time, ingest_time, source, channel_id, user_id, stream_id, kind, `count`, user_name, \
-                 emoji, amount_micros, currency, target_id, `option`",
-            ),
-            Topic::Viewers => (
-                "viewer_events",
-                "event_id, event_time, ingest_time, source, channel_id, user_id, stream_id, kind, session_id, watch_ms, \
-                 startup_ms, rebuffer_count, rebuffer_ms, bitrate_kbps, live_latency_ms, device, country",
-            ),
-            Topic::Trades => (
-                "trade_events",
-                "event_id, event_time, ingest_time, source, channel_id, user_id, stream_id, trade_id, price, quantity, \
-                 aggressor, venue, symbol",
-            ),
-            Topic::Leaderboards => (
-                "leaderboards",
-                "board, `group`, `window`, window_start, window_end, is_final, revision, rank, item, label, score, \
-                 previous_rank, item_count, total_score, as_of, watermark, computed_at, job, shard, input_offsets",
-            ),
-            Topic::Engagement => (
-                "engagement",
-                "channel_id, window_start, window_end, is_final, revision, messages, unique_chatters, reactions, \
-                 money_micros, concurrent_viewers, peak_concurrent_viewers, unique_viewers, joins, leaves, watch_ms, \
-                 rebuffer_count, rebuffer_ms, as_of, watermark, computed_at, job, shard, input_offsets",
-            ),
-            Topic::Markets => (
-                "candles",
-                "venue, symbol, interval_s, window_start, window_end, is_final, revision, open, high, low, close, \
-                 trade_count, base_volume, quote_volume, taker_buy_count, taker_sell_count, taker_buy_volume, \
-                 taker_sell_volume, first_trade_id, last_trade_id, as_of, watermark, computed_at, job, shard, \
-                 input_offsets",
-            ),
-            Topic::Moderation => (
-                "moderation_flags",
-                "flag_id, channel_id, message_id, event_time, user_id, user_name, `text`, rule, category, severity, \
-                 score, evidence, suggested_action, as_of, watermark, computed_at, job, shard, input_offsets",
-            ),
-            Topic::DeadLetter => (
-                "dead_letters",
-                "original_topic, original_partition, original_offset, `key`, `value`, reason, detail, job, failed_at",
-            ),
-        };
-        Table { name, columns }
-    }
-
-    /// The statement whose body is rows in RowBinary.
-    #[must_use]
-    pub fn insert_statement(&self) -> String {
-        format!("INSERT INTO {} ({}, topic, `partition`, `offset`) FORMAT RowBinary", self.name, self.columns)
-    }
-}
 
 /// Where a record was read: the identity of its rows.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,7 @@
 //!
 //! Does not know: how rows look (`rows`), or how they travel (`insert`, `writer`).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
@@ -17,10 +17,9 @@ use kafka::{
     TopicPartition,
 };
 use schemas::{SchemaIds, Topic};
-use tokio::task::AbortHandle;
 
-use super::chunk::Chunk;
 use super::health::SinkHealth;
+use super::lane::{InFlight, Lane, LaneKey, Tag};
 use super::options::{ClickHouseOptions, OptionsError};
 use super::reader::{DeadLetters, FindSchema, Reader};
 use super::writer::{Done, InsertError, Writer};
@@ -71,48 +70,6 @@ pub enum SinkError {
 #[must_use]
 pub fn group(prefix: &str) -> String {
     format!("{prefix}ovation-clickhouse")
-}
-
-/// Names a chunk that is being written: its lane, the lane's life, and the chunk's end.
-type Tag = (LaneKey, u64, i64);
-type LaneKey = (Topic, i32);
-
-/// One partition that is ours.
-struct Lane {
-    partition: TopicPartition,
-    /// Tells this life of the lane from an earlier one.
-    life: u64,
-    open: Chunk,
-    sealed: VecDeque<Chunk>,
-    in_flight: Option<InFlight>,
-    /// Everything before this offset is written.
-    written: i64,
-    committed: i64,
-}
-
-struct InFlight {
-    task: AbortHandle,
-    rows: usize,
-    bytes: usize,
-}
-
-impl Lane {
-    fn seal(&mut self) {
-        if !self.open.is_empty() {
-            let next = Chunk::new(self.open.end);
-            self.sealed.push_back(std::mem::replace(&mut self.open, next));
-        }
-    }
-
-    fn is_drained(&self) -> bool {
-        self.open.is_empty() && self.sealed.is_empty() && self.in_flight.is_none()
-    }
-
-    fn buffered(&self) -> (usize, usize) {
-        let waiting = self.sealed.iter().chain([&self.open]).map(|chunk| (chunk.rows, chunk.bytes));
-        let in_flight = self.in_flight.iter().map(|flight| (flight.rows, flight.bytes));
-        waiting.chain(in_flight).fold((0, 0), |sum, next| (sum.0 + next.0, sum.1 + next.1))
-    }
 }
 
 /// Runs a sink until `stop` is set: reads every topic of `schemas::Topic`, and writes its rows. Blocks its thread.
@@ -191,7 +148,8 @@ impl<C: Consumer + OffsetCommit, P: kafka::Producer> Sink<'_, C, P> {
         self.stop.load(Ordering::Acquire)
     }
 
-    fn end(self, outcome: Result<(), SinkError>) -> Result<(), SinkError> {
+    fn end(mut self, outcome: Result<(), SinkError>) -> Result<(), SinkError> {
+        self.is_paused = false;
         self.report();
         for flight in self.lanes.values().filter_map(|lane| lane.in_flight.as_ref()) {
             flight.task.abort();
@@ -248,15 +206,7 @@ impl<C: Consumer + OffsetCommit, P: kafka::Producer> Sink<'_, C, P> {
                 continue;
             };
             self.lives += 1;
-            let lane = Lane {
-                partition: partition.clone(),
-                life: self.lives,
-                open: Chunk::new(offset),
-                sealed: VecDeque::new(),
-                in_flight: None,
-                written: offset,
-                committed: offset,
-            };
+            let lane = Lane::new(partition.clone(), self.lives, offset);
             self.lanes.insert((*topic, partition.partition), lane);
         }
         while let Err(error) = self.consumer.start(&starts) {
