@@ -9,6 +9,7 @@ pub mod broker;
 pub mod contract;
 pub mod log;
 mod partitioner;
+pub mod registry;
 
 pub use partitioner::murmur2_partition;
 pub use log::{
