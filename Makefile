@@ -13,7 +13,7 @@ help: ## list the verbs
 setup: ## install or name what this machine lacks
 	@devstack/setup.sh
 
-web/dist/index.html: setup $(shell find web -path web/node_modules -prune -o -path web/dist -prune -o -type f -print)
+web/dist/index.html: $(shell find web -path web/node_modules -prune -o -path web/dist -prune -o -type f -print) | setup
 	cd web && npm ci --no-audit --no-fund && npm run build
 
 web: web/dist/index.html ## build the dashboard page

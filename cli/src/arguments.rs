@@ -82,7 +82,7 @@ pub enum Command {
     Tail(TailArguments),
     /// Start Kafka, ClickHouse's engine and a schema registry on this machine.
     #[command(subcommand)]
-    Devstack(DevstackCommand),
+    Devstack(devstack::Command),
 }
 
 #[derive(Debug, Args)]
@@ -134,8 +134,8 @@ pub struct SimulateArguments {
     /// How long: 30s, 10m, 1h. Without it (and without --count) until stopped.
     #[arg(long, value_name = "SPAN")]
     pub duration: Option<String>,
-    /// How many events, instead of a duration.
-    #[arg(long, value_name = "N", conflicts_with = "duration")]
+    /// How many events.
+    #[arg(long, value_name = "N")]
     pub count: Option<u64>,
     /// As fast as the log takes them, instead of at the rate. The events' times still follow the rate.
     #[arg(long)]
@@ -144,11 +144,20 @@ pub struct SimulateArguments {
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Channels; the most popular ones get most of the audience (Zipf).
-    #[arg(long, default_value_t = 20, value_name = "N")]
+    #[arg(long, default_value_t = 50, value_name = "N")]
     pub channels: u32,
     /// Users.
     #[arg(long, default_value_t = 20_000, value_name = "N")]
     pub users: u32,
+    /// Traded symbols.
+    #[arg(long, default_value_t = 4, value_name = "N")]
+    pub symbols: u32,
+    /// How the rate is divided, as in viewers=40,chat=25,reactions=15,trades=20 (the default); kinds not named get none.
+    #[arg(long, value_name = "KIND=WEIGHT,...")]
+    pub shares: Option<String>,
+    /// The longest time that an event is on its way, in milliseconds; 0 keeps all in order.
+    #[arg(long, default_value_t = 0, value_name = "MILLISECONDS")]
+    pub disorder_ms: u32,
     /// Event time of the first event, in milliseconds since 1970; now by default.
     #[arg(long, value_name = "MILLISECONDS")]
     pub start: Option<i64>,
@@ -215,26 +224,4 @@ pub struct TailArguments {
     /// Stop at the end instead of waiting for more.
     #[arg(long)]
     pub exit_at_end: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum DevstackCommand {
-    /// Start Kafka, ClickHouse's engine and a registry, those that the configuration does not name; Ctrl-C stops them.
-    Up,
-    /// Fetch what the local stack needs (Kafka's jars, ClickHouse's engine) into the user's cache folder.
-    Fetch,
-    /// Serve ClickHouse's HTTP interface over its engine, in this process.
-    #[command(hide = true)]
-    Clickhouse(ServerArguments),
-    /// Serve a schema registry that keeps its schemas in Kafka, in this process.
-    #[command(hide = true)]
-    Registry(ServerArguments),
-}
-
-/// For the servers of the local stack, which the program starts by itself.
-#[derive(Debug, Args)]
-pub struct ServerArguments {
-    /// Handed on as they are.
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    pub rest: Vec<String>,
 }

@@ -6,6 +6,7 @@
 mod arguments;
 mod commands;
 mod config;
+mod output;
 mod telemetry;
 mod wiring;
 
@@ -32,7 +33,9 @@ fn main() -> ExitCode {
 /// The reader of our output has seen enough (`ovation tail ... | head`).
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let broken = |cause: &(dyn std::error::Error + 'static)| {
-        cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
     };
     error.chain().any(broken)
 }

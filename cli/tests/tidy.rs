@@ -23,14 +23,26 @@ const ARROWS: [(&str, &[&str]); 8] = [
 ];
 
 /// Outside systems that one crate alone may know.
-const KNOWN_TO_ONE: [(&str, &str); 3] = [("rdkafka", "kafka"), ("clickhouse", "sinks"), ("libloading", "devstack")];
+const KNOWN_TO_ONE: [(&str, &str); 3] =
+    [("rdkafka", "kafka"), ("clickhouse", "sinks"), ("libloading", "devstack")];
 
 /// All that the pure crates may depend on: nothing here does IO, reads a clock or draws a random number.
 const PURE: [(&str, &[&str]); 2] = [
-    ("schemas", &["apache-avro", "base64", "bigdecimal", "serde", "serde_avro_fast", "serde_json", "thiserror"]),
+    (
+        "schemas",
+        &["apache-avro", "base64", "bigdecimal", "serde", "serde_avro_fast", "serde_json", "thiserror"],
+    ),
     (
         "processors",
-        &["schemas", "aho-corasick", "hashbrown", "rustc-hash", "serde", "thiserror", "unicode-normalization"],
+        &[
+            "schemas",
+            "aho-corasick",
+            "hashbrown",
+            "rustc-hash",
+            "serde",
+            "thiserror",
+            "unicode-normalization",
+        ],
     ),
 ];
 
@@ -115,13 +127,23 @@ fn an_outside_system_is_known_to_one_crate() {
 
 #[test]
 fn the_pure_crates_can_do_no_io() {
-    const IMPURE: [&str; 8] =
-        ["SystemTime", "Instant::now", "std::fs", "std::net", "std::thread", "std::env", "async fn", "RandomState"];
+    const IMPURE: [&str; 8] = [
+        "SystemTime",
+        "Instant::now",
+        "std::fs",
+        "std::net",
+        "std::thread",
+        "std::env",
+        "async fn",
+        "RandomState",
+    ];
     let mut offences = Vec::new();
     for (krate, allowed) in PURE {
         for dependency in dependencies(krate) {
             if !allowed.contains(&dependency.as_str()) {
-                offences.push(format!("{krate} depends on {dependency}, which is not on the list of pure crates"));
+                offences.push(format!(
+                    "{krate} depends on {dependency}, which is not on the list of pure crates"
+                ));
             }
         }
         for (path, text) in files(&["rs"]) {
@@ -203,7 +225,8 @@ fn function_lengths(text: &str) -> Vec<(String, usize)> {
 fn unsafe_code_lives_in_two_crates() {
     let mut offences = Vec::new();
     for (path, text) in files(&["rs"]) {
-        let may = path.starts_with("kafka/") || path.starts_with("devstack/") || path.ends_with("tests/tidy.rs");
+        let may =
+            path.starts_with("kafka/") || path.starts_with("devstack/") || path.ends_with("tests/tidy.rs");
         let uses = text.lines().any(|line| {
             let code = line.split("//").next().unwrap_or_default();
             ["unsafe {", "unsafe fn", "allow(unsafe_code"].iter().any(|word| code.contains(word))
@@ -232,9 +255,9 @@ fn words_that_do_not_belong_here_are_absent() {
         (concat!("/wo", "rk/"), "a path of one machine"),
     ];
     let mut offences = Vec::new();
-    for (path, text) in
-        files(&["rs", "ts", "mjs", "sql", "md", "toml", "sh", "yml", "yaml", "xml", "css", "html", "json", "py"])
-    {
+    for (path, text) in files(&[
+        "rs", "ts", "mjs", "sql", "md", "toml", "sh", "yml", "yaml", "xml", "css", "html", "json", "py",
+    ]) {
         for (word, advice) in banned {
             if text.contains(word) {
                 offences.push(format!("{path} has `{word}`: {advice}"));
@@ -256,7 +279,9 @@ fn log_and_error_texts_are_lower_case_without_a_full_stop() {
             if !CALLS.iter().any(|call| line.contains(call)) {
                 continue;
             }
-            let Some(message) = line.rsplit_once('"').and_then(|(before, _)| before.rsplit_once('"')) else { continue };
+            let Some(message) = line.rsplit_once('"').and_then(|(before, _)| before.rsplit_once('"')) else {
+                continue;
+            };
             let mut letters = message.1.chars();
             let (first, second) = (letters.next().unwrap_or('x'), letters.next().unwrap_or('x'));
             // Two capitals are a name (CSV, URL).

@@ -15,7 +15,7 @@ use kafka::{
     Assignment, Consumer, ConsumerOptions, ErrorClass, Log, LogError, Outgoing, Partitioned, Polled, Record,
     TopicPartition, Transactions,
 };
-use processors::{Job, Output};
+use processors::{Job, Output, Stamp, stamp};
 use schemas::{DeadLetter, DecodeError, Encoder, SchemaIds, Timestamp, Topic};
 use tracing::{debug, info, warn};
 
@@ -238,12 +238,14 @@ impl<L: Log> Worker<L> {
     fn try_send(&mut self, batch: Batch, now: Now) -> Result<(), WorkerError> {
         for (number, mut output) in batch.outputs {
             let Some(shard) = self.shards.get(&number) else { continue };
-            let freshness = output.freshness_mut();
-            freshness.watermark = shard.watermark();
-            freshness.computed_at = now.wall;
-            freshness.job.clone_from(&self.job.name);
-            freshness.shard = number;
-            freshness.input_offsets = shard.input_offsets();
+            let known = Stamp {
+                job: &self.job.name,
+                shard: number,
+                watermark: shard.watermark(),
+                computed_at: now.wall,
+                input_offsets: &shard.input_offsets(),
+            };
+            stamp(&mut output, &known);
             let (topic, key) = (output.topic(), output.key());
             self.buffer.clear();
             let encoded = match &output {

@@ -13,11 +13,13 @@ pub(super) const PREFIX: &str = "OVATION__";
 
 /// The configuration in `text` with the overrides applied one after the other.
 pub(super) fn apply(text: &str, overrides: &[(String, String)]) -> Result<Config, Refused> {
-    let refuse = |variable: &str, problem: String| Refused { problems: vec![format!("{variable}: {problem}")] };
+    let refuse =
+        |variable: &str, problem: String| Refused { problems: vec![format!("{variable}: {problem}")] };
     let mut table: Table = toml::from_str(text).map_err(|error| refuse("the file", error.to_string()))?;
     for (variable, written) in overrides {
         let as_string = with(&table, variable, Value::String(written.clone()));
-        let typed = format!("value = {written}").parse::<Table>().ok().and_then(|mut parsed| parsed.remove("value"));
+        let typed =
+            format!("value = {written}").parse::<Table>().ok().and_then(|mut parsed| parsed.remove("value"));
         // A number or a list may be meant as such or as text: the key's type decides.
         let candidates = typed.map(|value| with(&table, variable, value)).into_iter().chain([as_string]);
         let mut refusal = None;

@@ -1,0 +1,79 @@
+//! `ovation clickhouse migrate` and `ovation sink clickhouse`.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::{Context, Result};
+use kafka::broker::BrokerLog;
+use schemas::SchemaIds;
+use sinks::clickhouse::{self, ClickHouseOptions, SinkHealth, SinkSettings};
+
+use crate::arguments::ClickhouseCommand;
+use crate::config::{Checked, std_duration};
+use crate::{output, wiring};
+
+pub(super) fn run(checked: &Checked, command: &ClickhouseCommand) -> Result<()> {
+    match command {
+        ClickhouseCommand::Migrate => {
+            let applied = migrate(checked)?;
+            if applied == 0 {
+                return output::line("up to date");
+            }
+            output::line(format!("{applied} migrations applied"))
+        }
+    }
+}
+
+/// `ovation sink clickhouse`
+pub(super) fn sink(checked: &Checked) -> Result<()> {
+    let log = wiring::log(checked)?;
+    let ids = wiring::schema_ids(checked)?;
+    migrate(checked)?;
+    let stop = wiring::stop_on_signal()?;
+    write(checked, &log, ids, &stop, &Arc::default())
+}
+
+/// Brings the database up to date; how many migrations that took.
+pub(super) fn migrate(checked: &Checked) -> Result<usize> {
+    let options = options(checked);
+    let client = options.client();
+    let migrating = clickhouse::migrate(&client, &options.database);
+    let applied = super::runtime()?.block_on(migrating).with_context(|| named(checked))?;
+    Ok(applied.len())
+}
+
+/// Writes until `stop` is set.
+pub(super) fn write(
+    checked: &Checked,
+    log: &BrokerLog,
+    schema_ids: SchemaIds,
+    stop: &Arc<AtomicBool>,
+    health: &Arc<SinkHealth>,
+) -> Result<()> {
+    let settings = SinkSettings {
+        prefix: checked.config.topic_prefix.clone(),
+        ids: schema_ids,
+        instance_id: checked.config.instance_id.clone(),
+        clickhouse: options(checked),
+    };
+    let lookup = wiring::schema_lookup(checked);
+    clickhouse::run(log, &settings, &mut |id| lookup(id), stop, health).with_context(|| named(checked))
+}
+
+fn named(checked: &Checked) -> String {
+    format!("clickhouse at {} (clickhouse.url)", checked.clickhouse_url())
+}
+
+fn options(checked: &Checked) -> ClickHouseOptions {
+    let settings = &checked.config.clickhouse;
+    ClickHouseOptions {
+        url: checked.clickhouse_url(),
+        database: settings.database.clone(),
+        user: settings.user.clone(),
+        password: settings.password.clone(),
+        flush_rows: settings.flush_rows,
+        flush_bytes: settings.flush_bytes,
+        flush_interval: std_duration(settings.flush_interval),
+        ..ClickHouseOptions::default()
+    }
+}

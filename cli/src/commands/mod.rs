@@ -1,0 +1,44 @@
+//! One file for each command; here only the dispatch.
+
+mod check;
+mod clickhouse;
+mod dashboard;
+mod dry_run;
+mod process;
+mod produce;
+mod run;
+mod schemas;
+mod tail;
+mod topics;
+
+use anyhow::Result;
+
+use crate::arguments::{Arguments, Command, SinkCommand};
+use crate::config;
+
+/// Carries the command out.
+pub(crate) fn run(arguments: Arguments) -> Result<()> {
+    if let Command::Devstack(command) = arguments.command {
+        return runtime()?.block_on(devstack::run(command, &["devstack"]));
+    }
+    let checked = config::load(arguments.config.as_deref())?;
+    match arguments.command {
+        Command::Run(arguments) => run::run(&checked, &arguments),
+        Command::Topics(command) => topics::run(&checked, &command),
+        Command::Schemas(command) => schemas::run(&checked, &command),
+        Command::Produce(command) => produce::run(&checked, command),
+        Command::Process { jobs } => process::run(&checked, &jobs),
+        Command::Sink(SinkCommand::Clickhouse) => clickhouse::sink(&checked),
+        Command::Dashboard => dashboard::run(&checked),
+        Command::DryRun(arguments) => dry_run::run(&checked, &arguments),
+        Command::Clickhouse(command) => clickhouse::run(&checked, &command),
+        Command::Check => check::run(&checked),
+        Command::Tail(arguments) => tail::run(&checked, &arguments),
+        Command::Devstack(_) => Ok(()),
+    }
+}
+
+/// The async runtime for the commands that need one.
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}

@@ -1,0 +1,138 @@
+//! From a validated configuration to the parts that it describes: the log, the registry, schema ids.
+//!
+//! Always holds: an address that nobody answers gives one line that names it and the key that sets it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use kafka::broker::{BrokerLog, BrokerOptions, GroupProtocol, NewTopic};
+use kafka::registry::{BasicAuth, Registry, RegistryError};
+use runtime::{SchemaLookup, WorkerOptions};
+use schemas::topics::{Partitioning, Retention};
+use schemas::{SchemaIds, Topic};
+
+use crate::config::{self, Checked};
+
+/// How long a first answer is waited for.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The log, once it answers.
+pub(crate) fn log(checked: &Checked) -> Result<BrokerLog> {
+    let kafka = &checked.config.kafka;
+    let brokers = checked.brokers();
+    let options = BrokerOptions {
+        group_protocol: match kafka.group_protocol {
+            config::GroupProtocol::Classic => GroupProtocol::Classic,
+            config::GroupProtocol::Consumer => GroupProtocol::Consumer,
+        },
+        properties: kafka.properties.clone(),
+        ..BrokerOptions::new(brokers.clone())
+    };
+    let log = BrokerLog::new(options).context("kafka.properties")?;
+    log.wait_until_ready(ANSWER_TIMEOUT).map_err(|error| {
+        let hint = match kafka.brokers {
+            Some(_) => "kafka.brokers names it",
+            None => "kafka.brokers names none, so the local stack is meant: start it with `ovation devstack up` or `ovation run`",
+        };
+        anyhow!("no answer from kafka at {brokers} ({hint}): {error}")
+    })?;
+    Ok(log)
+}
+
+/// The schema registry. Not contacted yet.
+pub(crate) fn registry(checked: &Checked) -> Registry {
+    let settings = &checked.config.schema_registry;
+    let login = settings
+        .user
+        .clone()
+        .map(|user| BasicAuth { user, password: settings.password.clone().unwrap_or_default() });
+    Registry::new(&checked.schema_registry_url(), login.as_ref())
+}
+
+/// The ids of our schemas, registering what is missing.
+pub(crate) fn schema_ids(checked: &Checked) -> Result<SchemaIds> {
+    registry(checked).resolve_ids(&checked.config.topic_prefix, true).map_err(|error| explain(checked, error))
+}
+
+/// A registry's error with the key that leads to it.
+pub(crate) fn explain(checked: &Checked, error: RegistryError) -> anyhow::Error {
+    anyhow::Error::new(error).context(format!("schema_registry.url is {}", checked.schema_registry_url()))
+}
+
+/// Asks the registry for other writers' schemas.
+pub(crate) fn schema_lookup(checked: &Checked) -> SchemaLookup {
+    let registry = registry(checked);
+    Arc::new(move |id| match registry.schema(id) {
+        Ok(schema) => Ok(Some(schema)),
+        Err(RegistryError::NotFound(_)) => Ok(None),
+        Err(error) => Err(error.to_string()),
+    })
+}
+
+/// How the worker numbered `number` of a job runs.
+pub(crate) fn worker_options(
+    checked: &Checked,
+    job: &str,
+    number: usize,
+    schema_ids: SchemaIds,
+    schema_lookup: SchemaLookup,
+) -> WorkerOptions {
+    let prefix = &checked.config.topic_prefix;
+    let process = &checked.config.process;
+    let named =
+        checked.config.instance_id.as_ref().map(|instance| format!("{prefix}{instance}-{job}-{number}"));
+    WorkerOptions {
+        topic_prefix: prefix.clone(),
+        transactional_id: named
+            .clone()
+            .unwrap_or_else(|| format!("{prefix}ovation-{job}-{}", uuid::Uuid::now_v7())),
+        instance_id: named,
+        commit_every: config::std_duration(process.commit_every),
+        idle_after: config::std_duration(process.idle_after),
+        session_timeout: config::std_duration(process.session_timeout),
+        poll_timeout: config::std_duration(process.commit_every).min(Duration::from_millis(100)),
+        schema_ids,
+        schema_lookup,
+    }
+}
+
+/// The topic as the table and the configuration want it.
+pub(crate) fn wanted_topic(checked: &Checked, topic: Topic) -> NewTopic {
+    let kafka = &checked.config.kafka;
+    let spec = topic.spec();
+    let retention_ms = config::std_duration(kafka.retention).as_millis().to_string();
+    let mut settings = vec![("retention.ms", retention_ms), ("max.message.bytes", "1048588".to_owned())];
+    match spec.retention {
+        Retention::Time => settings.push(("cleanup.policy", "delete".to_owned())),
+        Retention::TimeAndLatest => {
+            settings.push(("cleanup.policy", "compact,delete".to_owned()));
+            settings.push(("min.compaction.lag.ms", "86400000".to_owned()));
+        }
+    }
+    let is_shared = spec.partitioning != Partitioning::Free || topic != Topic::DeadLetter;
+    NewTopic {
+        name: format!("{}{topic}", checked.config.topic_prefix),
+        partitions: if is_shared { kafka.partitions } else { 1 },
+        replication: kafka.replication_factor,
+        config: settings.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
+    }
+}
+
+/// A flag that Ctrl-C, SIGTERM and a closed terminal set; the second time the program ends at once.
+pub(crate) fn stop_on_signal() -> Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
+        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop))?;
+        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+    }
+    Ok(stop)
+}
+
+/// Resolves when the flag is set.
+pub(crate) async fn stopped(stop: Arc<AtomicBool>) {
+    while !stop.load(Ordering::Relaxed) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

@@ -1,0 +1,154 @@
+//! A deployment of its own on the shared servers: configuration by environment, commands, roles, questions in SQL.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use devstack::{Part, Stack, StackOptions};
+use kafka::broker::{BrokerLog, BrokerOptions};
+
+/// How long anything may take that is waited for.
+const DEADLINE: Duration = Duration::from_secs(150);
+
+/// The servers, started once for all tests of this binary; they end with it.
+pub fn stack() -> &'static Stack {
+    static STACK: OnceLock<(Stack, tempfile::TempDir)> = OnceLock::new();
+    let start = || {
+        let folder = tempfile::tempdir().expect("a folder");
+        let program = PathBuf::from(env!("CARGO_BIN_EXE_ovation"));
+        let options = StackOptions::new(folder.path())
+            .with_kafka(Part::Free)
+            .with_clickhouse(Part::Free)
+            .with_registry(Part::Free)
+            .with_server_command(vec![program.into(), "devstack".into()]);
+        (Stack::start(options).expect("the local stack"), folder)
+    };
+    &STACK.get_or_init(start).0
+}
+
+/// One deployment.
+pub struct Deployment {
+    pub prefix: String,
+    database: String,
+    roles: Vec<Child>,
+    extra: Vec<(String, String)>,
+}
+
+impl Deployment {
+    /// Topics, schemas and tables under `name`.
+    pub fn new(name: &str) -> Self {
+        let deployment = Deployment {
+            prefix: format!("{name}."),
+            database: format!("test_{name}"),
+            roles: Vec::new(),
+            extra: Vec::new(),
+        };
+        deployment.run(&["topics", "apply"]);
+        deployment.run(&["schemas", "register"]);
+        deployment.run(&["clickhouse", "migrate"]);
+        deployment
+    }
+
+    /// The same deployment, for roles that come and go on their own.
+    pub fn attach(to: &Deployment) -> Self {
+        Deployment {
+            prefix: to.prefix.clone(),
+            database: to.database.clone(),
+            roles: Vec::new(),
+            extra: to.extra.clone(),
+        }
+    }
+
+    /// Sets a key for the commands that follow.
+    pub fn set(&mut self, key: &str, value: &str) {
+        self.extra.push((format!("OVATION__{}", key.to_uppercase().replace('.', "__")), value.to_owned()));
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ovation"));
+        command
+            .args(arguments)
+            .current_dir(env!("CARGO_TARGET_TMPDIR"))
+            .env("OVATION__TOPIC_PREFIX", &self.prefix)
+            .env("OVATION__KAFKA__BROKERS", stack().kafka_brokers())
+            .env("OVATION__SCHEMA_REGISTRY__URL", stack().registry_url())
+            .env("OVATION__CLICKHOUSE__URL", stack().clickhouse_url())
+            .env("OVATION__CLICKHOUSE__DATABASE", &self.database)
+            .env("OVATION__DASHBOARD__LISTEN", "127.0.0.1:0")
+            .envs(self.extra.iter().map(|(key, value)| (key, value)));
+        command
+    }
+
+    /// Runs a command to its end, which must be good. Its standard output.
+    pub fn run(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments).output().expect("the binary runs");
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "ovation {arguments:?}: {}\n{out}\n{err}", output.status);
+        out.into_owned()
+    }
+
+    /// Starts a role that runs until [`Deployment::stop`].
+    pub fn start(&mut self, arguments: &[&str]) {
+        let child = self.command(arguments).stdout(Stdio::null()).spawn().expect("the binary runs");
+        self.roles.push(child);
+    }
+
+    /// Asks the roles to stop; each must end well.
+    pub fn stop(&mut self) {
+        for role in &self.roles {
+            let asked = Command::new("kill").args(["-TERM", &role.id().to_string()]).status();
+            assert!(asked.expect("kill runs").success());
+        }
+        for mut role in self.roles.drain(..) {
+            let status = role.wait().expect("the role ends");
+            assert!(status.success(), "a role ended with {status}");
+        }
+    }
+
+    /// Asks ClickHouse, in this deployment's database; the answer as text, one row a line.
+    pub fn ask(&self, sql: &str) -> String {
+        let address = stack().clickhouse_url().trim_start_matches("http://").to_owned();
+        let mut stream = TcpStream::connect(&address).expect("clickhouse answers");
+        let request = format!(
+            "POST /?database={} HTTP/1.0\r\nHost: {address}\r\nContent-Length: {}\r\n\r\n{sql}",
+            self.database,
+            sql.len()
+        );
+        stream.write_all(request.as_bytes()).expect("sent");
+        let mut response = String::new();
+        stream.read_to_string(&mut response).expect("received");
+        let (head, body) = response.split_once("\r\n\r\n").expect("a response");
+        assert!(head.contains(" 200 "), "{sql}\n{response}");
+        body.trim_end().to_owned()
+    }
+
+    /// Asks until the answer is `expected`: results arrive when they arrive.
+    pub fn wait_for(&self, sql: &str, expected: &str) {
+        let started = Instant::now();
+        loop {
+            let answer = self.ask(sql);
+            if answer == expected {
+                return;
+            }
+            assert!(started.elapsed() < DEADLINE, "{sql}\nstill answers {answer}, expected {expected}");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// The log, for tests that write records of their own.
+    pub fn log(&self) -> BrokerLog {
+        BrokerLog::new(BrokerOptions::new(stack().kafka_brokers())).expect("a log")
+    }
+}
+
+impl Drop for Deployment {
+    fn drop(&mut self) {
+        for mut role in self.roles.drain(..) {
+            role.kill().ok();
+            role.wait().ok();
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Real recordings through the whole pipeline must give the figures that were computed from them independently, to the
+//! last digit. The recordings are not part of the repository: without them the tests say so and pass.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::deployment::Deployment;
+
+/// The folder with the recordings.
+fn data() -> Option<PathBuf> {
+    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
+    let folder = std::env::var_os("OVATION_DATA").map_or(beside, PathBuf::from);
+    if folder.join("EXPECTED.json").exists() {
+        return Some(folder);
+    }
+    println!("skipped: no recordings in {} (OVATION_DATA names another folder)", folder.display());
+    None
+}
+
+fn expected(folder: &std::path::Path) -> Value {
+    let text = std::fs::read_to_string(folder.join("EXPECTED.json")).expect("EXPECTED.json");
+    serde_json::from_str(&text).expect("json")
+}
+
+/// Recorded file, folder, venue and symbol.
+const TRADES: [(&str, &str, &str, &str); 6] = [
+    ("cm_btcusd_perp_20240808.trades.csv", "binance-futures", "binance-coinm", "BTCUSD_PERP"),
+    ("cm_ethusd_perp_20240808.trades.csv", "binance-futures", "binance-coinm", "ETHUSD_PERP"),
+    ("spot_btcusdt_20240808.trades.csv", "binance-spot", "binance-spot", "BTCUSDT"),
+    ("spot_ethusdt_20240808.trades.csv", "binance-spot", "binance-spot", "ETHUSDT"),
+    ("usdm_btcusdt_20240808.trades.csv", "binance-futures", "binance-usdm", "BTCUSDT"),
+    ("usdm_ethusdt_20240808.trades.csv", "binance-futures", "binance-usdm", "ETHUSDT"),
+];
+
+/// A decimal without superfluous zeros, as ClickHouse prints it.
+fn plain(decimal: &Value) -> String {
+    let text = decimal.as_str().expect("a decimal");
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text.to_owned()
+    }
+}
+
+/// The expected figures of one recording, as one line of the questions below.
+fn expected_line(figures: &Value) -> String {
+    let number = |name: &str| figures[name].to_string();
+    let decimal = |name: &str| plain(&figures[name]);
+    [
+        number("rows"),
+        number("first_id"),
+        number("last_id"),
+        number("taker_buy"),
+        number("taker_sell"),
+        decimal("sum_qty"),
+        decimal("taker_buy_qty"),
+        decimal("sum_price_x_qty"),
+        decimal("open"),
+        decimal("high"),
+        decimal("low"),
+        decimal("close"),
+    ]
+    .join("\t")
+}
+
+const FROM_TRADES: &str = "count(), min(trade_id), max(trade_id), countIf(aggressor = 'buy'), countIf(aggressor = 'sell'),
+    sum(quantity), sumIf(quantity, aggressor = 'buy'), sum(quote_quantity),
+    argMin(price, (event_time, trade_id)), max(price), min(price), argMax(price, (event_time, trade_id)) FROM trades";
+
+const FROM_CANDLES: &str =
+    "sum(trade_count), min(first_trade_id), max(last_trade_id), sum(taker_buy_count), sum(taker_sell_count),
+    sum(base_volume), sum(taker_buy_volume), sum(quote_volume),
+    argMin(open, window_start), max(high), min(low), argMax(close, window_start) FROM current_candles";
+
+#[test]
+fn recorded_trades_keep_every_figure_to_the_last_digit() {
+    let Some(folder) = data() else { return };
+    let expected = expected(&folder);
+    let mut deployment = Deployment::new("trades");
+    deployment.start(&["sink", "clickhouse"]);
+    deployment.start(&["process", "markets"]);
+    for (file, kind, venue, _) in TRADES {
+        let path = folder.join("trades").join(kind).join(format!("{file}.gz"));
+        let input = format!("binance-csv,venue={venue}:{}", path.display());
+        deployment.run(&["produce", "replay", "--speed", "full", "--input", &input]);
+    }
+    let rows: u64 = TRADES.iter().filter_map(|(file, ..)| expected["trades"][file]["rows"].as_u64()).sum();
+    deployment.wait_for("SELECT count() FROM trades", &rows.to_string());
+    for interval_s in [1, 60] {
+        let sum = format!("SELECT sum(trade_count) FROM current_candles WHERE interval_s = {interval_s}");
+        deployment.wait_for(&sum, &rows.to_string());
+    }
+    for (file, _, venue, symbol) in TRADES {
+        let wanted = expected_line(&expected["trades"][file]);
+        let market = format!("venue = '{venue}' AND symbol = '{symbol}'");
+        let raw = deployment.ask(&format!("SELECT {FROM_TRADES} WHERE {market}"));
+        assert_eq!(raw, wanted, "{file} from raw trades");
+        for interval_s in [1, 60] {
+            let filter = format!("{market} AND interval_s = {interval_s}");
+            let candles = deployment.ask(&format!("SELECT {FROM_CANDLES} WHERE {filter}"));
+            assert_eq!(candles, wanted, "{file} from candles of {interval_s} s");
+        }
+        println!("{venue} {symbol}: raw = 1 s candles = 1 m candles = {wanted}");
+    }
+    deployment.stop();
+}
+
+#[test]
+fn recorded_chat_keeps_its_counts_and_its_top_ten() {
+    let Some(folder) = data() else { return };
+    let expected = &expected(&folder)["chat"]["nymn"];
+    let mut deployment = Deployment::new("chat");
+    deployment.start(&["sink", "clickhouse"]);
+    deployment.start(&["process", "leaderboards", "engagement"]);
+    let input = format!("twitch-irc:{}", folder.join("chat/twitch-irc/nymn.irc.txt").display());
+    deployment.run(&["produce", "replay", "--speed", "full", "--input", &input]);
+
+    let messages = "SELECT count(), uniqExact(user_id), uniqExact(text) FROM chat WHERE kind = 'message'";
+    let wanted =
+        format!("{}\t{}\t{}", expected["messages"], expected["unique_users"], expected["distinct_texts"]);
+    deployment.wait_for(messages, &wanted);
+    let busiest = "SELECT toUnixTimestamp64Milli(toDateTime64(toStartOfInterval(event_time, INTERVAL 10 SECOND), 3)) AS start, count() AS messages
+        FROM chat WHERE kind = 'message' GROUP BY start ORDER BY messages DESC, start LIMIT 1";
+    let wanted = &expected["busiest_10s_window"];
+    assert_eq!(deployment.ask(busiest), format!("{}\t{}", wanted[0], wanted[1]));
+
+    let top_ten: Vec<String> = expected["top10_users_by_messages"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|row| format!("twitch:{}\t{}", row[0].as_str().expect("an id"), row[1]))
+        .collect();
+    // Equal scores are ordered by who was first, which the recorded figures do not tell: compared as a set with scores.
+    let sorted = |text: &str| {
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    let total = "SELECT any(total_score) FROM current_leaderboards WHERE board = 'top_chatters_all_time'";
+    deployment.wait_for(total, &expected["messages"].to_string());
+    let board = "SELECT item, score FROM current_leaderboards WHERE board = 'top_chatters_all_time' AND rank <= 10 ORDER BY rank";
+    assert_eq!(sorted(&deployment.ask(board)), sorted(&top_ten.join("\n")));
+    deployment.wait_for("SELECT sum(messages) FROM engagement_by_window", &expected["messages"].to_string());
+    println!("{} messages, top ten: {top_ten:?}", expected["messages"]);
+    deployment.stop();
+}
