@@ -12,6 +12,11 @@ pub(crate) fn id(id: &str) -> Text<'static> {
     format!("{SOURCE}:{id}").into()
 }
 
+/// A message's text as its author typed it: an action begins with `/me`.
+pub(crate) fn text(words: &str, is_action: bool) -> Text<'static> {
+    if is_action { format!("/me {words}").into() } else { words.to_owned().into() }
+}
+
 /// What the events of one line have in common.
 #[derive(Clone, Debug)]
 pub(crate) struct Context {

@@ -231,14 +231,14 @@ impl Parser {
 }
 
 fn chat_message(message: &Message<'_>, context: &Context, text: &str) -> schemas::ChatEvent<'static> {
-    // "/me says": the words are the message, and the emotes are counted within them
+    // emotes are counted within the words, without what marks them as an action
     let action = text.strip_prefix("\u{1}ACTION ");
-    let text = action.map_or(text, |action| action.strip_suffix('\u{1}').unwrap_or(action));
+    let words = action.map_or(text, |action| action.strip_suffix('\u{1}').unwrap_or(action));
     let badges = message.tag("badges").unwrap_or_default();
     let badges = badges.split(',').filter(|badge| !badge.is_empty());
     let mut event = context.chat(ChatKind::Message);
-    event.emotes = message.tag("emotes").map(|tag| emotes(&tag, text)).unwrap_or_default();
-    event.text = Some(text.to_owned().into());
+    event.emotes = message.tag("emotes").map(|tag| emotes(&tag, words)).unwrap_or_default();
+    event.text = Some(twitch::text(words, action.is_some()));
     event.roles = twitch::roles(badges.clone());
     event.badges = badges.map(|badge| badge.to_owned().into()).collect();
     event.reply_to = message.tag("reply-parent-msg-id").map(|parent| twitch::id(&parent));

@@ -63,6 +63,8 @@ struct Commenter<'a> {
 struct Message<'a> {
     #[serde(borrow)]
     body: Cow<'a, str>,
+    #[serde(default)]
+    is_action: bool,
     #[serde(borrow, default)]
     fragments: Vec<Fragment<'a>>,
     #[serde(borrow, default)]
@@ -147,7 +149,7 @@ impl Document {
         }
         event.roles = twitch::roles(badges.iter().map(|badge| &*badge._id));
         event.badges = badges.iter().map(|badge| format!("{}/{}", badge._id, badge.version).into()).collect();
-        event.text = Some(message.body.into_owned().into());
+        event.text = Some(twitch::text(&message.body, message.is_action));
         events.push(Event::Chat(event));
         if let Some(bits) = message.bits_spent.filter(|bits| *bits > 0) {
             events.push(Event::Reaction(context.reaction(ReactionKind::Cheer, bits)));
