@@ -24,7 +24,7 @@ const SPELLED_OUT_LEN: usize = 3;
 /// A text without its spelling tricks.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub(super) struct Normalised {
-    /// Lines of words; no character stands twice in a row within a word.
+    /// Lines of words; no letter stands twice in a row within a word.
     letters: String,
     /// For each byte of `letters`, how often its character stood in a row.
     runs: Vec<u32>,
@@ -102,7 +102,7 @@ impl Normalised {
     }
 
     fn push_letter(&mut self, letter: char) {
-        if self.letters.ends_with(letter) {
+        if letter.is_alphabetic() && self.letters.ends_with(letter) {
             let start = self.letters.len() - letter.len_utf8();
             self.runs[start..].iter_mut().for_each(|run| *run += 1);
         } else {
@@ -219,7 +219,7 @@ mod tests {
             ("b4dw0rd", "badword"),
             ("b@d $hit!", "bad shit"),
             ("baaaad", "bad"),
-            ("1337 455", "137 45"),
+            ("1337 455", "1337 455"),
             ("", ""),
             ("!!! 😂😂", ""),
         ] {
