@@ -8,7 +8,7 @@ use std::{
     fs,
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
-    process::{Command, ExitStatus, Stdio},
+    process::{Command, ExitStatus},
     time::Duration,
 };
 
@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     cache,
+    java::{self, Java, Recording},
     lifetime::{DataFolder, stop_requested},
 };
 
@@ -26,7 +27,7 @@ const LOGGING: &str = include_str!("../kafka/log4j2.properties");
 const JARS_SHA256: &str = include_str!("../kafka/libs.sha256");
 
 /// How long the broker may take to close its logs before it is killed.
-const STOP_DEADLINE: Duration = Duration::from_secs(30);
+const STOP_DEADLINE: Duration = Duration::from_secs(60);
 
 /// What one broker needs to know.
 #[derive(Debug, Clone, clap::Args)]
@@ -93,20 +94,20 @@ fn check_jars(libs: &Path) -> Result<()> {
 /// # Errors
 /// If Java is missing, the data folder is in use, or the broker fails or ends by itself.
 pub async fn run_kafka(options: KafkaOptions) -> Result<()> {
-    let (_folder, java) = tokio::task::spawn_blocking({
-        let options = options.clone();
-        move || prepare(&options)
-    })
-    .await??;
-    let (pid, mut ended) = spawn(java).await?;
-    tracing::info!(port = options.port, pid = pid.as_raw_nonzero(), "kafka starts");
+    let with_parent = options.with_parent;
+    let port = options.port;
+    let Prepared { command, recording, folder: _folder } =
+        tokio::task::spawn_blocking(move || prepare(&options)).await??;
+    let (pid, mut ended) = spawn(command).await?;
+    tracing::info!(port, pid = pid.as_raw_nonzero(), "kafka starts");
     let status = tokio::select! {
         status = &mut ended => status.context("lost the Java process")??,
-        stop = stop_requested(options.with_parent) => {
+        stop = stop_requested(with_parent) => {
             stop?;
             kill_process(pid, Signal::TERM).context("cannot stop the Java process")?;
             if let Ok(status) = tokio::time::timeout(STOP_DEADLINE, &mut ended).await {
                 status.context("lost the Java process")??;
+                recording.iter().for_each(Recording::keep);
                 return Ok(());
             }
             kill_process(pid, Signal::KILL).context("cannot kill the Java process")?;
@@ -116,9 +117,16 @@ pub async fn run_kafka(options: KafkaOptions) -> Result<()> {
     bail!("kafka ended by itself ({status})")
 }
 
+/// A broker that can be started.
+struct Prepared {
+    command: Command,
+    recording: Option<Recording>,
+    folder: DataFolder,
+}
+
 /// Makes the data folder ready and gives the command that starts the broker on it.
-fn prepare(options: &KafkaOptions) -> Result<(DataFolder, Command)> {
-    let home = fetch_kafka()?;
+fn prepare(options: &KafkaOptions) -> Result<Prepared> {
+    let java = Java::find(&fetch_kafka()?)?;
     let folder = DataFolder::claim(&options.data_dir)?;
     let data_dir = options
         .data_dir
@@ -131,26 +139,27 @@ fn prepare(options: &KafkaOptions) -> Result<(DataFolder, Command)> {
     let logging = data_dir.join("log4j2.properties");
     fs::write(&logging, LOGGING).with_context(|| format!("cannot write {}", logging.display()))?;
     if !log_dir.join("meta.properties").exists() {
-        format_storage(&home, &properties)?;
+        format_storage(&java, &properties)?;
     }
-    let mut java = java(&home, options.heap_mb);
-    java.arg(format!("-Dlog4j2.configurationFile={}", logging.display()));
-    java.arg("kafka.Kafka").arg(&properties).current_dir(&data_dir);
-    Ok((folder, java))
+    let mut command = java.command(options.heap_mb);
+    let recording = java.record(&mut command);
+    command.arg(format!("-Dlog4j2.configurationFile={}", logging.display()));
+    command.arg("kafka.Kafka").arg(&properties).current_dir(&data_dir);
+    Ok(Prepared { command, recording, folder })
 }
 
-fn format_storage(home: &Path, properties: &Path) -> Result<()> {
+fn format_storage(java: &Java, properties: &Path) -> Result<()> {
     let cluster_id = base64::Engine::encode(
         &base64::engine::general_purpose::URL_SAFE_NO_PAD,
         uuid::Uuid::now_v7().as_bytes(),
     );
-    let output = java(home, 128)
+    let output = java
+        .command(128)
         .args(["-XX:TieredStopAtLevel=1", "kafka.tools.StorageTool", "format", "--cluster-id", &cluster_id])
         .arg("--config")
         .arg(properties)
-        .stdin(Stdio::null())
         .output()
-        .map_err(|error| cache::missing_tool(error, "java", "default-jre-headless"))?;
+        .map_err(java::missing)?;
     ensure!(
         output.status.success(),
         "kafka's storage cannot be formatted ({}): {}{}",
@@ -161,27 +170,12 @@ fn format_storage(home: &Path, properties: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A Java process with Kafka's jars; options and the main class follow.
-fn java(home: &Path, heap_mb: u32) -> Command {
-    let mut java = Command::new("java");
-    java.arg(format!("-Xmx{heap_mb}m"))
-        .args([
-            "-XX:+UseG1GC",
-            "-XX:MaxGCPauseMillis=20",
-            "-XX:+ExitOnOutOfMemoryError",
-            "-Djava.awt.headless=true",
-        ])
-        .arg("-cp")
-        .arg(home.join("libs/*"));
-    java
-}
-
 /// Starts the process from a thread that lives as long as it: the kernel's parent-death signal follows the thread that
 /// forked, not the process, and this thread ends early only with the whole process.
 async fn spawn(mut java: Command) -> Result<(Pid, oneshot::Receiver<Result<ExitStatus>>)> {
     let (started, start) = oneshot::channel();
     let (ended, end) = oneshot::channel();
-    java.stdin(Stdio::null()).process_group(0);
+    java.process_group(0);
     // SAFETY: the hook runs between fork and exec and makes one system call (prctl), which is async-signal-safe; it
     // neither allocates nor takes a lock.
     #[allow(unsafe_code, reason = "only a hook before exec can ask for the parent-death signal")]
@@ -195,7 +189,7 @@ async fn spawn(mut java: Command) -> Result<(Pid, oneshot::Receiver<Result<ExitS
                 drop(started.send(Ok(Pid::from_child(&child))));
                 drop(ended.send(child.wait().context("cannot wait for the Java process")));
             }
-            Err(error) => drop(started.send(Err(cache::missing_tool(error, "java", "default-jre-headless")))),
+            Err(error) => drop(started.send(Err(java::missing(error)))),
         })
         .context("cannot start a thread")?;
     Ok((start.await.context("the thread of the Java process ended")??, end))

@@ -12,6 +12,7 @@ mod cache;
 mod clickhouse;
 mod command;
 mod health;
+mod java;
 mod lifetime;
 mod ports;
 mod process;

@@ -16,9 +16,9 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 
 const POLL_EVERY: Duration = Duration::from_millis(20);
-const START_DEADLINE: Duration = Duration::from_secs(60);
+const START_DEADLINE: Duration = Duration::from_secs(180);
 /// Longer than a server gives itself.
-const STOP_DEADLINE: Duration = Duration::from_secs(40);
+const STOP_DEADLINE: Duration = Duration::from_secs(75);
 const LOG_LINES: usize = 15;
 
 /// A server that runs; killed where it is dropped without [`Server::stop`].
