@@ -8,11 +8,12 @@ pub mod broker;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 pub mod log;
+pub mod memory;
 mod partitioner;
 pub mod registry;
 
-pub use partitioner::murmur2_partition;
 pub use log::{
     Assignment, Committed, Consumer, ConsumerOptions, ErrorClass, Log, LogError, OffsetCommit, Outgoing,
     Partitioned, Polled, Position, Producer, Record, TopicPartition, Transactions,
 };
+pub use partitioner::murmur2_partition;

@@ -198,7 +198,13 @@ impl Registry {
         })
     }
 
-    fn call(&self, method: &str, path: &str, body: Option<&Value>, what: &str) -> Result<Value, RegistryError> {
+    fn call(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+        what: &str,
+    ) -> Result<Value, RegistryError> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.url))
@@ -215,7 +221,9 @@ impl Registry {
         };
         match response {
             Ok(response) => self.answer(response, what),
-            Err(error @ (ureq::Error::BadUri(_) | ureq::Error::Http(_))) => Err(self.no_registry(&error.to_string())),
+            Err(error @ (ureq::Error::BadUri(_) | ureq::Error::Http(_))) => {
+                Err(self.no_registry(&error.to_string()))
+            }
             Err(error) => Err(self.unreachable(error.to_string())),
         }
     }
@@ -267,7 +275,9 @@ fn escaped(subject: &str) -> String {
     let mut path = String::with_capacity(subject.len());
     for byte in subject.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => path.push(char::from(byte)),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                path.push(char::from(byte))
+            }
             other => path.push_str(&format!("%{other:02X}")),
         }
     }
@@ -303,7 +313,10 @@ mod tests {
             }
             let mut sent = vec![0; length];
             reader.read_exact(&mut sent).unwrap();
-            let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+            let answer = format!(
+                "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                body.len()
+            );
             stream.write_all(answer.as_bytes()).unwrap();
             (line.trim_end().to_owned(), authorization, String::from_utf8(sent).unwrap())
         });
@@ -356,12 +369,16 @@ mod tests {
         let (url, server) = answering("200 OK", r#"{"is_compatible":false,"messages":["a","b"]}"#);
         let answer = Registry::new(&url, None).is_compatible("s", "{}").unwrap();
         server.join().unwrap();
-        assert_eq!(answer, Compatibility { is_compatible: false, messages: vec!["a".to_owned(), "b".to_owned()] });
+        assert_eq!(
+            answer,
+            Compatibility { is_compatible: false, messages: vec!["a".to_owned(), "b".to_owned()] }
+        );
     }
 
     #[test]
     fn only_looking_up_registers_nothing() {
-        let (url, server) = answering("404 Not Found", r#"{"error_code":40403,"message":"Schema not found"}"#);
+        let (url, server) =
+            answering("404 Not Found", r#"{"error_code":40403,"message":"Schema not found"}"#);
         let error = Registry::new(&url, None).resolve_ids("dev.", false).unwrap_err();
         assert_eq!(error, RegistryError::NotFound("this schema under dev.events.chat-value".to_owned()));
         assert_eq!(server.join().unwrap().0, "POST /subjects/dev.events.chat-value HTTP/1.1");

@@ -103,11 +103,18 @@ impl BrokerLog {
             let entries = resource.map_err(|code| failed(KafkaError::AdminOp(code)))?.entries;
             config.extend(entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))));
         }
-        let metadata =
-            self.inner.questions.fetch_metadata(Some(name), self.inner.options.call_timeout).map_err(failed)?;
+        let metadata = self
+            .inner
+            .questions
+            .fetch_metadata(Some(name), self.inner.options.call_timeout)
+            .map_err(failed)?;
         let first = metadata.topics().iter().flat_map(|topic| topic.partitions()).next();
         let replication = first.map_or(0, |partition| partition.replicas().len());
-        Ok(Some(TopicDescription { partitions, replication: i32::try_from(replication).unwrap_or(i32::MAX), config }))
+        Ok(Some(TopicDescription {
+            partitions,
+            replication: i32::try_from(replication).unwrap_or(i32::MAX),
+            config,
+        }))
     }
 
     /// Deletes the topics; those that are not there are no error.
@@ -159,7 +166,8 @@ impl BrokerLog {
     fn wait_for_topic(&self, name: &str, deadline: Instant) -> Result<(), LogError> {
         loop {
             let metadata = self.inner.questions.fetch_metadata(Some(name), self.inner.options.call_timeout);
-            let metadata = metadata.map_err(|error| plain(&format!("cannot look at the topic {name}"), &error))?;
+            let metadata =
+                metadata.map_err(|error| plain(&format!("cannot look at the topic {name}"), &error))?;
             let ready = metadata.topics().iter().any(|topic| {
                 let partitions = topic.partitions();
                 !partitions.is_empty() && partitions.iter().all(|partition| partition.leader() >= 0)
@@ -168,7 +176,9 @@ impl BrokerLog {
                 return Ok(());
             }
             if Instant::now() >= deadline {
-                return Err(LogError::retriable(format!("the topic {name} was created but has no leader yet")));
+                return Err(LogError::retriable(format!(
+                    "the topic {name} was created but has no leader yet"
+                )));
             }
             thread::sleep(LOOK_AGAIN);
         }

@@ -16,7 +16,8 @@ use rdkafka::message::BorrowedMessage;
 use rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
 
 use crate::log::{
-    Assignment, Committed, Consumer, ErrorClass, LogError, OffsetCommit, Polled, Position, Record, TopicPartition,
+    Assignment, Committed, Consumer, ErrorClass, LogError, OffsetCommit, Polled, Position, Record,
+    TopicPartition,
 };
 
 use super::context::{Change, ConsumerEvents};
@@ -75,7 +76,13 @@ impl BrokerConsumer {
         let client = config
             .create_with_context(ConsumerEvents::default())
             .map_err(|error| super::error::plain("cannot make a consumer", &error))?;
-        Ok(BrokerConsumer { client: Some(client), group, owned: Owned::default(), unanswered: None, call_timeout })
+        Ok(BrokerConsumer {
+            client: Some(client),
+            group,
+            owned: Owned::default(),
+            unanswered: None,
+            call_timeout,
+        })
     }
 
     fn client(&self) -> Result<&BaseConsumer<ConsumerEvents>, LogError> {
@@ -92,9 +99,10 @@ impl BrokerConsumer {
         let client = self.client()?;
         let mut list = TopicPartitionList::with_capacity(from.len());
         for Assignment { partition, offset } in from {
-            let (first, end) = client
-                .fetch_watermarks(&partition.topic, partition.partition, self.call_timeout)
-                .map_err(|error| of_client(client.client(), &format!("cannot get offsets of {partition}"), &error))?;
+            let (first, end) =
+                client.fetch_watermarks(&partition.topic, partition.partition, self.call_timeout).map_err(
+                    |error| of_client(client.client(), &format!("cannot get offsets of {partition}"), &error),
+                )?;
             let clamped = (*offset).clamp(first, end.max(first));
             if *offset > end || (*offset < first && *offset > 0) {
                 tracing::warn!(%partition, offset, clamped, first, end, "the offset to start from is out of range");
@@ -141,8 +149,14 @@ impl BrokerConsumer {
             .map_err(|error| of_client(client.client(), "cannot answer the rebalance", &error))
     }
 
-    fn all_owned<'p>(&self, partitions: impl IntoIterator<Item = &'p TopicPartition>) -> Result<(), LogError> {
-        match partitions.into_iter().find(|partition| !self.owned.contains(&partition.topic, partition.partition)) {
+    fn all_owned<'p>(
+        &self,
+        partitions: impl IntoIterator<Item = &'p TopicPartition>,
+    ) -> Result<(), LogError> {
+        match partitions
+            .into_iter()
+            .find(|partition| !self.owned.contains(&partition.topic, partition.partition))
+        {
             Some(partition) => Err(LogError::fatal(format!("{partition} is not ours"))),
             None => Ok(()),
         }
@@ -224,9 +238,11 @@ impl Consumer for BrokerConsumer {
         };
         same_partitions(assigned, from.iter().map(|assignment| &assignment.partition))?;
         let start = self.clamped(from)?;
-        self.answer(|client, cooperative| {
-            if cooperative { client.incremental_assign(&start) } else { client.assign(&start) }
-        })?;
+        self.answer(
+            |client, cooperative| {
+                if cooperative { client.incremental_assign(&start) } else { client.assign(&start) }
+            },
+        )?;
         self.unanswered = None;
         self.owned.add(from.iter().map(|assignment| &assignment.partition));
         // librdkafka may remember a pause from the last time we had the partition
@@ -240,9 +256,11 @@ impl Consumer for BrokerConsumer {
         };
         same_partitions(revoked, partitions)?;
         let revoked = list(revoked);
-        self.answer(|client, cooperative| {
-            if cooperative { client.incremental_unassign(&revoked) } else { client.unassign() }
-        })?;
+        self.answer(
+            |client, cooperative| {
+                if cooperative { client.incremental_unassign(&revoked) } else { client.unassign() }
+            },
+        )?;
         self.unanswered = None;
         Ok(())
     }
@@ -253,9 +271,9 @@ impl Consumer for BrokerConsumer {
         let deadline = Instant::now() + self.call_timeout;
         let position = self.clamped(std::slice::from_ref(to))?;
         loop {
-            let sought = client
-                .seek_partitions(position.clone(), self.call_timeout)
-                .map_err(|error| of_client(client.client(), &format!("cannot seek in {}", to.partition), &error))?;
+            let sought = client.seek_partitions(position.clone(), self.call_timeout).map_err(|error| {
+                of_client(client.client(), &format!("cannot seek in {}", to.partition), &error)
+            })?;
             let Some(error) = first_error(&sought) else { return Ok(()) };
             // a partition that was given to us a moment ago has no fetcher yet
             if Instant::now() >= deadline {
@@ -293,9 +311,7 @@ impl Consumer for BrokerConsumer {
         let position = |partition: &TopicPartition| {
             let element = found.find_partition(&partition.topic, partition.partition)?;
             match element.offset() {
-                Offset::Offset(offset) => {
-                    Some(Committed { offset, metadata: element.metadata().to_owned() })
-                }
+                Offset::Offset(offset) => Some(Committed { offset, metadata: element.metadata().to_owned() }),
                 _ => None,
             }
         };
@@ -326,7 +342,9 @@ impl Consumer for BrokerConsumer {
             Err(mpsc::RecvTimeoutError::Disconnected) => Err(LogError::fatal("closing the reader panicked")),
             Err(mpsc::RecvTimeoutError::Timeout) => {
                 let waited_s = CLOSE_TIMEOUT.as_secs();
-                Err(LogError::retriable(format!("the reader has not closed after {waited_s} s and is left behind")))
+                Err(LogError::retriable(format!(
+                    "the reader has not closed after {waited_s} s and is left behind"
+                )))
             }
         }
     }

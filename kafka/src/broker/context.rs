@@ -47,7 +47,8 @@ impl Reporter {
     pub(super) fn well(&self) {
         if self.is_troubled.load(Ordering::Relaxed)
             && self.is_troubled.swap(false, Ordering::Relaxed)
-            && lock(&self.trouble).take().is_some() {
+            && lock(&self.trouble).take().is_some()
+        {
             tracing::info!("kafka is well again");
         }
     }
@@ -141,12 +142,7 @@ impl ClientContext for ConsumerEvents {
 }
 
 impl ConsumerContext for ConsumerEvents {
-    fn rebalance(
-        &self,
-        consumer: &BaseConsumer<Self>,
-        event: RDKafkaRespErr,
-        list: &mut TopicPartitionList,
-    ) {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, event: RDKafkaRespErr, list: &mut TopicPartitionList) {
         let assigned = event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
         if self.closing.load(Ordering::Acquire) {
             let nothing = TopicPartitionList::new();
@@ -232,7 +228,8 @@ impl ProducerContext for Deliveries {
                 self.failed.fetch_add(1, Ordering::Relaxed);
                 let mut first = lock(&self.first_failure);
                 if first.is_none() {
-                    let what = format!("a record of {}/{} was not delivered", message.topic(), message.partition());
+                    let what =
+                        format!("a record of {}/{} was not delivered", message.topic(), message.partition());
                     let class = error.rdkafka_error_code().map(class_of_code);
                     let failure = plain(&what, error);
                     *first = Some(LogError { class: class.unwrap_or(failure.class), ..failure });

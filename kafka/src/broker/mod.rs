@@ -91,8 +91,11 @@ impl Log for BrokerLog {
 
     fn partition_count(&self, topic: &str) -> Result<Option<i32>, LogError> {
         let failed = |error| plain(&format!("cannot look at the topic {topic}"), &error);
-        let metadata =
-            self.inner.questions.fetch_metadata(Some(topic), self.inner.options.call_timeout).map_err(failed)?;
+        let metadata = self
+            .inner
+            .questions
+            .fetch_metadata(Some(topic), self.inner.options.call_timeout)
+            .map_err(failed)?;
         self.serve();
         let Some(found) = metadata.topics().first() else { return Ok(None) };
         match found.error().map(RDKafkaErrorCode::from) {

@@ -51,7 +51,9 @@ impl BrokerOptions {
     /// Refuses properties that are not the deployment's to set.
     pub(super) fn check(&self) -> Result<(), LogError> {
         match self.properties.keys().find(|key| OURS.contains(&key.as_str())) {
-            Some(key) => Err(LogError::fatal(format!("the property `{key}` cannot be set: it is decided here"))),
+            Some(key) => {
+                Err(LogError::fatal(format!("the property `{key}` cannot be set: it is decided here")))
+            }
             None => Ok(()),
         }
     }

@@ -73,7 +73,9 @@ impl BrokerTransactions {
     pub(super) fn new(config: &ClientConfig, call_timeout: Duration) -> Result<Self, LogError> {
         let writer = BrokerTransactions { client: client(config)?, failure: None, call_timeout };
         let deadline = Instant::now() + call_timeout;
-        writer.retried(deadline, "cannot fence the writer before", |rest| writer.client.init_transactions(rest))?;
+        writer.retried(deadline, "cannot fence the writer before", |rest| {
+            writer.client.init_transactions(rest)
+        })?;
         Ok(writer)
     }
 
@@ -115,7 +117,12 @@ impl BrokerTransactions {
         error
     }
 
-    fn commit_by(&self, deadline: Instant, positions: &[Position], group: &BrokerGroup) -> Result<(), LogError> {
+    fn commit_by(
+        &self,
+        deadline: Instant,
+        positions: &[Position],
+        group: &BrokerGroup,
+    ) -> Result<(), LogError> {
         flush(&self.client, deadline.saturating_duration_since(Instant::now()))?;
         self.usable()?;
         if !positions.is_empty() {
@@ -165,8 +172,8 @@ impl Transactions for BrokerTransactions {
             return Err(failure.clone());
         }
         let deadline = Instant::now() + self.call_timeout;
-        let aborted =
-            self.retried(deadline, "cannot abort the transaction", |rest| self.client.abort_transaction(rest));
+        let aborted = self
+            .retried(deadline, "cannot abort the transaction", |rest| self.client.abort_transaction(rest));
         match aborted {
             Ok(()) => {
                 // records that were thrown away count as failed deliveries
@@ -180,9 +187,7 @@ impl Transactions for BrokerTransactions {
 }
 
 fn client(config: &ClientConfig) -> Result<Client, LogError> {
-    config
-        .create_with_context(Deliveries::default())
-        .map_err(|error| plain("cannot make a producer", &error))
+    config.create_with_context(Deliveries::default()).map_err(|error| plain("cannot make a producer", &error))
 }
 
 /// Hands a record to the client, which copies it; waits while its buffer is full.

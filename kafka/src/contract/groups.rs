@@ -12,10 +12,14 @@ use crate::log::{
 
 use super::member::Member;
 use super::records::write;
-use super::{Fixture, SILENCE, class_of, close, poll, to, unique, wait_for};
+use super::{Fixture, class_of, close, poll, to, unique, wait_for};
 
 /// Lets all members go on until it holds.
-fn settle<F: Fixture>(what: &str, members: &mut [&mut Member<F>], mut holds: impl FnMut(&[&mut Member<F>]) -> bool) {
+fn settle<F: Fixture>(
+    what: &str,
+    members: &mut [&mut Member<F>],
+    mut holds: impl FnMut(&[&mut Member<F>]) -> bool,
+) {
     wait_for(what, || {
         for member in members.iter_mut() {
             member.step();
@@ -34,7 +38,8 @@ pub(super) fn share<F: Fixture>(fixture: &F) {
     settle("all partitions", &mut [&mut first], |members| members[0].owned.len() == 10);
     let mut second = Member::join(fixture, &group, &topics, None);
     settle("shared partitions", &mut [&mut first, &mut second], |members| {
-        members[0].owned.len() + members[1].owned.len() == 10 && members.iter().all(|member| !member.owned.is_empty())
+        members[0].owned.len() + members[1].owned.len() == 10
+            && members.iter().all(|member| !member.owned.is_empty())
     });
     for member in [&first, &second] {
         assert_eq!(member.numbers(&chat), member.numbers(&viewers));
@@ -107,7 +112,10 @@ pub(super) fn stale_membership<F: Fixture>(fixture: &F) {
     first.writer.begin().expect("beginning works");
     first.writer.send(&to(&topic, 0, "stale")).expect("sending works");
     assert_ne!(class_of(first.writer.commit(std::slice::from_ref(&position), &stale)), ErrorClass::Retriable);
-    assert_eq!(second.consumer.committed(std::slice::from_ref(&moved)).expect("positions can be read"), before);
+    assert_eq!(
+        second.consumer.committed(std::slice::from_ref(&moved)).expect("positions can be read"),
+        before
+    );
     assert_eq!(class_of(first.consumer.commit(&[position])), ErrorClass::MustAbort, "not ours any more");
 
     first.writer.abort().expect("aborting works");
@@ -133,14 +141,14 @@ pub(super) fn static_member<F: Fixture>(fixture: &F) {
     let had: Vec<TopicPartition> = second.owned.keys().cloned().collect();
     let revocations = first.revocations;
     close(second.consumer);
-    let quiet = Instant::now() + SILENCE;
+    let quiet = Instant::now() + fixture.quiet();
     while Instant::now() < quiet {
         first.step();
     }
     let mut again = Member::join(fixture, &group, &[&topic], Some("two"));
     settle("its partitions", &mut [&mut first, &mut again], |members| members[1].owned.len() == 2);
     assert_eq!(again.owned.keys().cloned().collect::<Vec<_>>(), had);
-    let quiet = Instant::now() + SILENCE;
+    let quiet = Instant::now() + fixture.quiet();
     while Instant::now() < quiet {
         first.step();
         again.step();
@@ -162,7 +170,8 @@ pub(super) fn plain_commit<F: Fixture>(fixture: &F) {
     let metadata = "intent=".repeat(400);
     let position = Position { partition: partition.clone(), offset: 7, metadata: metadata.clone() };
     member.consumer.commit(&[position]).expect("committing works");
-    let committed = member.consumer.committed(std::slice::from_ref(&partition)).expect("positions can be read");
+    let committed =
+        member.consumer.committed(std::slice::from_ref(&partition)).expect("positions can be read");
     assert_eq!(committed, [Some(Committed { offset: 7, metadata })]);
     close(member.consumer);
 
@@ -195,7 +204,7 @@ pub(super) fn answers<F: Fixture>(fixture: &F) {
     let from: Vec<Assignment> =
         assigned.into_iter().map(|partition| Assignment { partition, offset: 0 }).collect();
     assert_eq!(class_of(consumer.start(&from[..1])), ErrorClass::MustAbort);
-    let quiet = Instant::now() + SILENCE;
+    let quiet = Instant::now() + fixture.quiet();
     while Instant::now() < quiet {
         poll(&mut consumer, 10, &mut seen);
     }

@@ -57,7 +57,8 @@ impl<F: Fixture> Member<F> {
             Polled::Records(count) => {
                 assert_eq!(self.seen.len(), before + count);
                 for record in &self.seen[before..] {
-                    let next = self.owned.get_mut(&record.partition).expect("only what is ours is handed over");
+                    let next =
+                        self.owned.get_mut(&record.partition).expect("only what is ours is handed over");
                     assert!(record.offset >= *next, "positions never go back");
                     *next = record.offset + 1;
                 }
@@ -84,7 +85,10 @@ impl<F: Fixture> Member<F> {
         let from: Vec<Assignment> = partitions
             .iter()
             .zip(committed)
-            .map(|(partition, committed)| Assignment { partition: partition.clone(), offset: offset(committed) })
+            .map(|(partition, committed)| Assignment {
+                partition: partition.clone(),
+                offset: offset(committed),
+            })
             .collect();
         self.consumer.start(&from).expect("starting works");
         for assignment in from {

@@ -18,9 +18,6 @@ pub use member::Member;
 /// How long a case waits for what must come.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long a case waits to see that nothing comes.
-pub const SILENCE: Duration = Duration::from_millis(700);
-
 /// A log under test, and what a test can do to it that a program cannot.
 pub trait Fixture: Sync {
     /// The log.
@@ -37,6 +34,9 @@ pub trait Fixture: Sync {
 
     /// The session timeout that members are to ask for.
     fn session_timeout(&self) -> Duration;
+
+    /// How long to wait to see that nothing comes.
+    fn quiet(&self) -> Duration;
 }
 
 /// One case: its name, and what must hold.
@@ -144,13 +144,13 @@ fn poll<C: crate::log::Consumer>(consumer: &mut C, records_max: usize, seen: &mu
 }
 
 /// Reads on until `count` more records have come, and makes sure that no further one does.
-fn read<C: crate::log::Consumer>(consumer: &mut C, count: usize) -> Vec<Seen> {
+fn read<F: Fixture>(fixture: &F, consumer: &mut <F::Log as Log>::Consumer, count: usize) -> Vec<Seen> {
     let mut seen = Vec::new();
     wait_for("records", || {
         assert!(matches!(poll(consumer, 500, &mut seen), Polled::Records(_)), "no rebalance was expected");
         (seen.len() >= count).then_some(())
     });
-    let quiet = std::time::Instant::now() + SILENCE;
+    let quiet = std::time::Instant::now() + fixture.quiet();
     while std::time::Instant::now() < quiet {
         poll(consumer, 500, &mut seen);
     }

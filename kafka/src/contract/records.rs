@@ -45,7 +45,7 @@ pub(super) fn come_back<F: Fixture>(fixture: &F) {
     producer.flush(FLUSH).expect("delivery works");
 
     let mut reader = reader_of(fixture, &topic, 2);
-    let seen = read(&mut reader, written.len());
+    let seen = read(fixture, &mut reader, written.len());
     for (number, (record, (key, value))) in seen.iter().zip(written).enumerate() {
         assert_eq!(record.partition, TopicPartition::new(topic.as_str(), 1));
         assert_eq!(record.offset, number as i64);
@@ -77,7 +77,7 @@ pub(super) fn keys_by_murmur2<F: Fixture>(fixture: &F) {
     }
     producer.flush(FLUSH).expect("delivery works");
     let mut reader = reader_of(fixture, &topic, PARTITIONS);
-    for record in read(&mut reader, keys.len()) {
+    for record in read(fixture, &mut reader, keys.len()) {
         let key = record.key.expect("every record has a key");
         assert_eq!(record.partition.partition, murmur2_partition(&key, PARTITIONS), "key {key:?}");
     }
@@ -94,14 +94,17 @@ pub(super) fn start_within_the_log<F: Fixture>(fixture: &F) {
     let starts: BTreeMap<i32, i64> = [(0, -5), (1, 7), (2, 1_000)].into();
     let from: Vec<Assignment> = starts
         .iter()
-        .map(|(number, offset)| Assignment { partition: TopicPartition::new(topic.as_str(), *number), offset: *offset })
+        .map(|(number, offset)| Assignment {
+            partition: TopicPartition::new(topic.as_str(), *number),
+            offset: *offset,
+        })
         .collect();
     let mut reader = fixture.log().reader(&from).expect("a reader can be made");
-    let seen = read(&mut reader, 13);
+    let seen = read(fixture, &mut reader, 13);
     assert_eq!(offsets_of(&seen, 0), (0..10).collect::<Vec<i64>>());
     assert_eq!(offsets_of(&seen, 1), [7, 8, 9]);
     write(fixture, &topic, 2, 10..12);
-    assert_eq!(offsets_of(&read(&mut reader, 2), 2), [10, 11]);
+    assert_eq!(offsets_of(&read(fixture, &mut reader, 2), 2), [10, 11]);
     close(reader);
 }
 
@@ -121,21 +124,21 @@ pub(super) fn pause_resume_seek<F: Fixture>(fixture: &F) {
     });
     assert_eq!(seen.len(), 1, "no more than asked for");
     reader.pause(&[partition(0)]).expect("pausing works");
-    let rest = read(&mut reader, 50 - offsets_of(&seen, 1).len());
+    let rest = read(fixture, &mut reader, 50 - offsets_of(&seen, 1).len());
     assert_eq!(offsets_of(&rest, 0), [0_i64; 0], "a paused partition is silent");
     write(fixture, &topic, 0, 50..55);
     reader.resume(&[partition(0)]).expect("resuming works");
     let missing = 55 - offsets_of(&seen, 0).len();
     seen.extend(rest);
-    seen.extend(read(&mut reader, missing));
+    seen.extend(read(fixture, &mut reader, missing));
     assert_eq!(offsets_of(&seen, 0), (0..55).collect::<Vec<i64>>());
     assert_eq!(offsets_of(&seen, 1), (0..50).collect::<Vec<i64>>());
 
     reader.seek(&Assignment { partition: partition(1), offset: 48 }).expect("seeking works");
-    assert_eq!(offsets_of(&read(&mut reader, 2), 1), [48, 49]);
+    assert_eq!(offsets_of(&read(fixture, &mut reader, 2), 1), [48, 49]);
     reader.seek(&Assignment { partition: partition(0), offset: 99 }).expect("seeking works");
     write(fixture, &topic, 0, 55..56);
-    assert_eq!(offsets_of(&read(&mut reader, 1), 0), [55]);
+    assert_eq!(offsets_of(&read(fixture, &mut reader, 1), 0), [55]);
 
     assert_eq!(class_of(reader.pause(&[partition(5)])), ErrorClass::Fatal);
     assert_eq!(class_of(reader.resume(&[partition(5)])), ErrorClass::Fatal);
@@ -160,7 +163,7 @@ pub(super) fn too_large<F: Fixture>(fixture: &F) {
     assert_eq!(class_of(producer.send(&to(&topic, 0, &large))), ErrorClass::MustAbort);
     producer.flush(FLUSH).expect("delivery works");
     let mut reader = reader_of(fixture, &topic, 1);
-    assert_eq!(read(&mut reader, 1)[0].text(), "small");
+    assert_eq!(read(fixture, &mut reader, 1)[0].text(), "small");
     close(reader);
 }
 

@@ -5,12 +5,12 @@
 use std::time::Instant;
 
 use crate::log::{
-    Consumer as _, Committed, ErrorClass, Log as _, Position, TopicPartition, Transactions as _,
+    Committed, Consumer as _, ErrorClass, Log as _, Position, TopicPartition, Transactions as _,
 };
 
 use super::member::Member;
 use super::records::offsets_of;
-use super::{Fixture, SILENCE, Seen, class_of, close, poll, read, reader_of, to, unique, wait_for};
+use super::{Fixture, Seen, class_of, close, poll, read, reader_of, to, unique, wait_for};
 
 /// A membership for transactions that commit no positions.
 fn group_of<F: Fixture>(fixture: &F, topic: &str) -> Member<F> {
@@ -39,7 +39,7 @@ pub(super) fn atomic<F: Fixture>(fixture: &F) {
     writer.send(&to(&topic, 0, "aborted")).expect("sending works");
     writer.send(&to(&topic, 1, "aborted")).expect("sending works");
     let mut seen = Vec::new();
-    let quiet = Instant::now() + SILENCE;
+    let quiet = Instant::now() + fixture.quiet();
     while Instant::now() < quiet {
         poll(&mut reader, 10, &mut seen);
     }
@@ -57,14 +57,15 @@ pub(super) fn atomic<F: Fixture>(fixture: &F) {
     writer.begin().expect("beginning works");
     writer.abort().expect("an empty transaction can be aborted");
 
-    let seen = read(&mut reader, 4);
+    let seen = read(fixture, &mut reader, 4);
     let of_first: Vec<String> =
         seen.iter().filter(|record| record.partition.partition == 0).map(Seen::text).collect();
     assert_eq!(of_first, ["first", "second", "third"]);
     let offsets = offsets_of(&seen, 0);
     assert_eq!(offsets[1], offsets[0] + 1);
     assert_eq!(offsets[2], offsets[1] + 2, "the commit marker takes a place");
-    let (first, end) = fixture.log().offsets(&TopicPartition::new(topic.as_str(), 0)).expect("offsets are known");
+    let (first, end) =
+        fixture.log().offsets(&TopicPartition::new(topic.as_str(), 0)).expect("offsets are known");
     assert_eq!((first, end), (0, offsets[2] + 2), "the last marker is before the end");
     close(reader);
     close(member.consumer);
@@ -83,7 +84,7 @@ pub(super) fn stable_end<F: Fixture>(fixture: &F) {
     let mut writer = fixture.log().transactions(&unique("writer")).expect("a writer can be made");
     writer.begin().expect("beginning works");
     writer.send(&to(&topic, 0, "open")).expect("sending works");
-    let quiet = Instant::now() + SILENCE;
+    let quiet = Instant::now() + fixture.quiet();
     while Instant::now() < quiet {
         assert_eq!(end(), 3, "an open transaction holds the end back");
     }
@@ -92,7 +93,7 @@ pub(super) fn stable_end<F: Fixture>(fixture: &F) {
     writer.commit(&[], &group).expect("committing works");
     assert_eq!(wait_for("the end", || (end() > 3).then(&end)), 3 + 1 + 2 + 1);
     let mut reader = reader_of(fixture, &topic, 1);
-    assert_eq!(offsets_of(&read(&mut reader, 6), 0), [0, 1, 2, 3, 4, 5]);
+    assert_eq!(offsets_of(&read(fixture, &mut reader, 6), 0), [0, 1, 2, 3, 4, 5]);
     close(reader);
     close(member.consumer);
 }
@@ -142,7 +143,8 @@ pub(super) fn fenced<F: Fixture>(fixture: &F) {
     zombie.send(&to(&topic, 0, "zombie")).expect("sending works");
 
     let mut writer = fixture.log().transactions(&id).expect("a second writer can be made");
-    let position = Position { partition: TopicPartition::new(topic.as_str(), 0), offset: 1, metadata: String::new() };
+    let position =
+        Position { partition: TopicPartition::new(topic.as_str(), 0), offset: 1, metadata: String::new() };
     assert_eq!(class_of(zombie.commit(std::slice::from_ref(&position), &group)), ErrorClass::Fatal);
     assert_eq!(class_of(zombie.begin()), ErrorClass::Fatal);
     assert_eq!(class_of(zombie.send(&to(&topic, 0, "zombie"))), ErrorClass::Fatal);
@@ -152,7 +154,7 @@ pub(super) fn fenced<F: Fixture>(fixture: &F) {
     writer.send(&to(&topic, 0, "writer")).expect("sending works");
     writer.commit(&[], &group).expect("committing works");
     let mut reader = reader_of(fixture, &topic, 1);
-    assert_eq!(texts(&read(&mut reader, 1)), ["writer"]);
+    assert_eq!(texts(&read(fixture, &mut reader, 1)), ["writer"]);
     let committed = member.consumer.committed(&[position.partition]).expect("positions can be read");
     assert_eq!(committed, [None], "a fenced writer commits no positions");
     close(reader);
@@ -173,6 +175,6 @@ pub(super) fn left_open<F: Fixture>(fixture: &F) {
     let _successor = fixture.log().transactions(&id).expect("a writer can be made");
     super::records::write(fixture, &topic, 0, 1..2);
     let mut reader = reader_of(fixture, &topic, 1);
-    assert_eq!(texts(&read(&mut reader, 2)), ["0", "1"]);
+    assert_eq!(texts(&read(fixture, &mut reader, 2)), ["0", "1"]);
     close(reader);
 }
