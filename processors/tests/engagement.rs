@@ -186,6 +186,9 @@ fn with<T: std::fmt::Debug>(
     })
 }
 
+/// Which event of a partition, at what time, and what it is.
+type Numbered<T> = (usize, (i64, T));
+
 const CHANNELS: [&str; 2] = ["a", "b"];
 
 fn partitions() -> impl Strategy<Value = [Partition; 3]> {
@@ -215,16 +218,14 @@ fn partitions() -> impl Strategy<Value = [Partition; 3]> {
     });
     let viewers = with(40, (0..2usize, 0..4usize, 0..9usize, 0..5i64)).prop_map(|all| {
         use ViewerKind::{Heartbeat, Join, Leave, Quality, Unknown};
-        let event =
-            |(index, (time, (channel, session, kind, ms))): (usize, (i64, (usize, usize, usize, i64)))| {
-                let kind =
-                    [Join, Join, Heartbeat, Heartbeat, Heartbeat, Leave, Leave, Quality, Unknown][kind];
-                let mut event =
-                    viewer(&format!("v{index}"), at(time), CHANNELS[channel], kind, &format!("s{session}"));
-                event.user_id = ["u0", "u1"].get(session).map(|user| (*user).into());
-                (event.watch_ms, event.rebuffer_ms, event.rebuffer_count) = (ms * 100, ms, i32::from(ms > 3));
-                Event::Viewer(event)
-            };
+        let event = |(index, (time, (channel, session, kind, ms))): Numbered<(usize, usize, usize, i64)>| {
+            let kind = [Join, Join, Heartbeat, Heartbeat, Heartbeat, Leave, Leave, Quality, Unknown][kind];
+            let mut event =
+                viewer(&format!("v{index}"), at(time), CHANNELS[channel], kind, &format!("s{session}"));
+            event.user_id = ["u0", "u1"].get(session).map(|user| (*user).into());
+            (event.watch_ms, event.rebuffer_ms, event.rebuffer_count) = (ms * 100, ms, i32::from(ms > 3));
+            Event::Viewer(event)
+        };
         all.into_iter().enumerate().map(event).collect()
     });
     (chats, reactions, viewers).prop_map(|(chats, reactions, viewers)| {

@@ -154,15 +154,16 @@ fn shown(output: &Output) -> String {
             .expect("a string");
         }
         Output::Candle(candle) => {
+            let ids = candle.first_trade_id.zip(candle.last_trade_id);
+            let ids = ids.map_or_else(|| "none".to_owned(), |(first, last)| format!("{first} to {last}"));
             let window =
                 window(Some(candle.window_start), Some(candle.window_end), candle.is_final, candle.revision);
             write!(
                 text,
-                "{}:{} {} s {window}: open {} high {} low {} close {},\n        {} trades, base {}, quote {}, {} buys of {}, {} sells of {}, ids {:?} to {:?}",
+                "{}:{} {} s {window}: open {} high {} low {} close {},\n        {} trades, base {}, quote {}, {} buys of {}, {} sells of {}, ids {}",
                 candle.venue, candle.symbol, candle.interval_s, candle.open, candle.high, candle.low, candle.close,
                 candle.trade_count, candle.base_volume, candle.quote_volume, candle.taker_buy_count,
-                candle.taker_buy_volume, candle.taker_sell_count, candle.taker_sell_volume, candle.first_trade_id,
-                candle.last_trade_id
+                candle.taker_buy_volume, candle.taker_sell_count, candle.taker_sell_volume, ids
             )
             .expect("a string");
         }

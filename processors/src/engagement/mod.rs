@@ -51,6 +51,9 @@ struct Waiting {
     tells_presence: bool,
 }
 
+/// When to look, which channel, which session. The earliest first.
+type TimeOut = (Timestamp, Arc<str>, Arc<str>);
+
 #[derive(Default)]
 struct Channel {
     sessions: Sessions,
@@ -65,7 +68,7 @@ pub(crate) struct Engagement {
     pending: Pending<Waiting>,
     channels: HashMap<Arc<str>, Channel, FxBuildHasher>,
     /// When to look whether a session fell silent: one entry for each session, perhaps too early.
-    time_outs: BinaryHeap<Reverse<(Timestamp, Arc<str>, Arc<str>)>>,
+    time_outs: BinaryHeap<Reverse<TimeOut>>,
     window_end: Timestamp,
     /// Channels with a record in the open window.
     active: BTreeSet<Arc<str>>,
