@@ -139,7 +139,8 @@ pub enum Polled {
     Records(usize),
     /// Partitions were given to this member. Answer with [`Consumer::start`], after looking up where to start.
     Assigned(Vec<TopicPartition>),
-    /// Partitions are being taken away. Commit what is done, then answer with [`Consumer::release`].
+    /// Partitions are being taken away. Commit what is done, then answer with [`Consumer::release`]. It may come instead
+    /// of the answer to an assignment that is overtaken by it.
     /// If `lost`, they are gone already and committing is no use.
     Revoked {
         /// The partitions.
@@ -238,13 +239,15 @@ pub trait Consumer: Send {
         on_record: &mut dyn FnMut(&Record<'_>),
     ) -> Result<Polled, LogError>;
 
-    /// Answers [`Polled::Assigned`]: reading starts at these offsets.
+    /// Answers [`Polled::Assigned`]: reading starts at these offsets. One answer for the whole report: it names exactly
+    /// the partitions that were assigned. After an error it may be given again. Until then nothing of them is read.
     ///
     /// # Errors
     /// If the assignment is not ours any more.
     fn start(&mut self, from: &[Assignment]) -> Result<(), LogError>;
 
-    /// Answers [`Polled::Revoked`]: the partitions may go to others.
+    /// Answers [`Polled::Revoked`], also one that says `lost`: the partitions may go to others. One answer for the whole
+    /// report, with exactly its partitions. The group waits for it, and polling brings nothing new until then.
     ///
     /// # Errors
     /// If the group cannot be told.

@@ -5,7 +5,6 @@
 //! should start; the owner says so.
 
 use std::mem;
-use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,6 +21,7 @@ use crate::log::{
 
 use super::context::{Change, ConsumerEvents};
 use super::error::of_client;
+use super::partitions::{Owned, first_error, list, offsets, same_partitions};
 
 /// How long closing may take before the client is left behind.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -393,83 +393,4 @@ fn hand_over(message: &BorrowedMessage<'_>, on_record: &mut dyn FnMut(&Record<'_
         key: message.key(),
         value: message.payload(),
     });
-}
-
-/// The partitions as librdkafka takes them.
-fn list(partitions: &[TopicPartition]) -> TopicPartitionList {
-    let mut list = TopicPartitionList::with_capacity(partitions.len());
-    for partition in partitions {
-        list.add_partition(&partition.topic, partition.partition);
-    }
-    list
-}
-
-/// The positions as librdkafka takes them, with their metadata.
-pub(super) fn offsets(positions: &[Position]) -> KafkaResult<TopicPartitionList> {
-    let mut list = TopicPartitionList::with_capacity(positions.len());
-    for Position { partition, offset, metadata } in positions {
-        let mut element = list.add_partition(&partition.topic, partition.partition);
-        element.set_offset(Offset::Offset(*offset))?;
-        if !metadata.is_empty() {
-            element.set_metadata(metadata);
-        }
-    }
-    Ok(list)
-}
-
-fn first_error(list: &TopicPartitionList) -> Option<KafkaError> {
-    list.elements().iter().find_map(|element| element.error().err())
-}
-
-/// An answer must be about exactly what was reported: a partition left out would be read by nobody.
-fn same_partitions<'p>(
-    reported: &[TopicPartition],
-    answered: impl IntoIterator<Item = &'p TopicPartition>,
-) -> Result<(), LogError> {
-    let mut reported: Vec<&TopicPartition> = reported.iter().collect();
-    let mut answered: Vec<&TopicPartition> = answered.into_iter().collect();
-    reported.sort_unstable();
-    answered.sort_unstable();
-    if reported == answered {
-        Ok(())
-    } else {
-        Err(LogError::must_abort(format!(
-            "the answer names {} partitions, the report named {} others",
-            answered.len(),
-            reported.len()
-        )))
-    }
-}
-
-/// The partitions that may be handed over; few topics, so a list of them is quickest.
-#[derive(Debug, Default)]
-struct Owned {
-    topics: Vec<(Arc<str>, Vec<i32>)>,
-}
-
-impl Owned {
-    fn contains(&self, topic: &str, partition: i32) -> bool {
-        let found = self.topics.iter().find(|(name, _)| **name == *topic);
-        found.is_some_and(|(_, partitions)| partitions.contains(&partition))
-    }
-
-    fn add<'p>(&mut self, partitions: impl IntoIterator<Item = &'p TopicPartition>) {
-        for TopicPartition { topic, partition } in partitions {
-            match self.topics.iter_mut().find(|(name, _)| name == topic) {
-                Some((_, numbers)) if numbers.contains(partition) => {}
-                Some((_, numbers)) => numbers.push(*partition),
-                None => self.topics.push((Arc::clone(topic), vec![*partition])),
-            }
-        }
-    }
-
-    fn remove(&mut self, partitions: &[TopicPartition]) {
-        for TopicPartition { topic, partition } in partitions {
-            for (name, numbers) in &mut self.topics {
-                if name == topic {
-                    numbers.retain(|number| number != partition);
-                }
-            }
-        }
-    }
 }

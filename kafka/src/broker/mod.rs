@@ -8,6 +8,7 @@ mod consumer;
 mod context;
 mod error;
 mod options;
+mod partitions;
 mod producer;
 
 use std::sync::Arc;

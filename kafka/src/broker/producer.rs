@@ -11,9 +11,10 @@ use rdkafka::producer::{BaseRecord, Producer as _, ThreadedProducer};
 
 use crate::log::{ErrorClass, LogError, Outgoing, Partitioned, Position, Producer, Transactions};
 
-use super::consumer::{BrokerGroup, offsets};
+use super::consumer::BrokerGroup;
 use super::context::Deliveries;
 use super::error::{of_client, plain, transaction_class};
+use super::partitions::offsets;
 
 type Client = ThreadedProducer<Deliveries>;
 
