@@ -1,11 +1,10 @@
-//! libchdb: the functions of ClickHouse's engine that we call, and safe hands on them.
+//! ClickHouse's engine in this process: safe hands on the functions of its library.
 //!
-//! The library is loaded at run time and never unloaded, for its threads go on until the process ends. One process has
-//! one data folder; a [`Connection`] is a session of its own on it, cheap to open (0.1 ms), with one statement at a time;
+//! One process has one data folder; a [`Connection`] is a session of its own on it, cheap to open (0.1 ms), with one statement at a time;
 //! several work in parallel. All calls block. Knows nothing of HTTP.
 
 use std::{
-    ffi::{CStr, CString, OsStr, c_char, c_double, c_int, c_void},
+    ffi::{CString, OsStr, c_char, c_int, c_void},
     marker::PhantomData,
     os::unix::ffi::OsStrExt as _,
     path::Path,
@@ -14,95 +13,11 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use libloading::Library;
 
-use super::exception::Exception;
-
-type Handle = *mut c_void;
-type Names = *const *const c_char;
-type Lengths = *const usize;
-/// connection, query, its length, format, its length, then parameters: names, lengths, values, lengths, count
-type Start = unsafe extern "C" fn(
-    Handle,
-    *const c_char,
-    usize,
-    *const c_char,
-    usize,
-    Names,
-    Lengths,
-    Names,
-    Lengths,
-    usize,
-) -> Handle;
-type Count = unsafe extern "C" fn(Handle) -> u64;
-
-/// The library's functions, with the signatures of its header `chdb.h` (version 26.7).
-struct Functions {
-    connect: unsafe extern "C" fn(c_int, *mut *mut c_char) -> *mut Handle,
-    close: unsafe extern "C" fn(*mut Handle),
-    query: Start,
-    stream_query: Start,
-    stream_fetch: unsafe extern "C" fn(Handle, Handle) -> Handle,
-    stream_cancel: unsafe extern "C" fn(Handle, Handle),
-    insert: Start,
-    insert_append: unsafe extern "C" fn(Handle, *const c_void, usize) -> c_int,
-    insert_done: unsafe extern "C" fn(Handle) -> Handle,
-    insert_error: unsafe extern "C" fn(Handle) -> *const c_char,
-    insert_destroy: unsafe extern "C" fn(Handle),
-    result_buffer: unsafe extern "C" fn(Handle) -> *const u8,
-    result_length: unsafe extern "C" fn(Handle) -> usize,
-    result_error: unsafe extern "C" fn(Handle) -> *const c_char,
-    result_elapsed: unsafe extern "C" fn(Handle) -> c_double,
-    result_rows: Count,
-    result_read_rows: Count,
-    result_read_bytes: Count,
-    result_written_rows: Count,
-    result_written_bytes: Count,
-    result_destroy: unsafe extern "C" fn(Handle),
-}
-
-impl Functions {
-    #[allow(unsafe_code, reason = "a symbol has the type that its header says, which only we can assert")]
-    fn load(path: &Path) -> Result<Functions> {
-        // SAFETY: the file is the pinned library; its initialisers start no thread and touch only its own state.
-        let library = unsafe { Library::new(path) };
-        let library =
-            Box::leak(Box::new(library.with_context(|| format!("cannot load {}", path.display()))?));
-        macro_rules! symbol {
-            ($name:literal) => {
-                // SAFETY: the field that takes the symbol has the signature of the header of the pinned version, and the
-                // library stays loaded for good.
-                *unsafe { library.get($name) }.context("libchdb lacks a function")?
-            };
-        }
-        let signals: unsafe extern "C" fn(c_int) = symbol!(b"chdb_set_signal_handlers_enabled\0");
-        // SAFETY: takes a number; no connection is open yet, as its header asks. Signals are ours to handle.
-        unsafe { signals(0) };
-        Ok(Functions {
-            connect: symbol!(b"chdb_connect\0"),
-            close: symbol!(b"chdb_close_conn\0"),
-            query: symbol!(b"chdb_query_with_params_n\0"),
-            stream_query: symbol!(b"chdb_stream_query_with_params_n\0"),
-            stream_fetch: symbol!(b"chdb_stream_fetch_result\0"),
-            stream_cancel: symbol!(b"chdb_stream_cancel_query\0"),
-            insert: symbol!(b"chdb_stream_insert_with_params_n\0"),
-            insert_append: symbol!(b"chdb_stream_append\0"),
-            insert_done: symbol!(b"chdb_stream_done\0"),
-            insert_error: symbol!(b"chdb_stream_insert_error\0"),
-            insert_destroy: symbol!(b"chdb_destroy_insert_stream\0"),
-            result_buffer: symbol!(b"chdb_result_buffer\0"),
-            result_length: symbol!(b"chdb_result_length\0"),
-            result_error: symbol!(b"chdb_result_error\0"),
-            result_elapsed: symbol!(b"chdb_result_elapsed\0"),
-            result_rows: symbol!(b"chdb_result_rows_read\0"),
-            result_read_rows: symbol!(b"chdb_result_storage_rows_read\0"),
-            result_read_bytes: symbol!(b"chdb_result_storage_bytes_read\0"),
-            result_written_rows: symbol!(b"chdb_result_rows_written\0"),
-            result_written_bytes: symbol!(b"chdb_result_bytes_written\0"),
-            result_destroy: symbol!(b"chdb_destroy_query_result\0"),
-        })
-    }
-}
+use super::{
+    exception::Exception,
+    functions::{Count, Functions, Handle, Start, text},
+};
 
 /// The engine on one data folder. Closing its last connection closes the folder, so it holds one open itself.
 pub(super) struct Engine {
@@ -430,11 +345,4 @@ impl Drop for Insert<'_> {
         // SAFETY: the handle is a live stream and is destroyed here only.
         unsafe { (self.functions.insert_destroy)(self.handle) };
     }
-}
-
-/// A text of the library, copied; none for null.
-#[allow(unsafe_code, reason = "the library gives texts as C strings")]
-fn text(pointer: *const c_char) -> Option<String> {
-    // SAFETY: not null, and the library's texts end in zero and live as long as the handle they came from.
-    (!pointer.is_null()).then(|| unsafe { CStr::from_ptr(pointer) }.to_string_lossy().into_owned())
 }

@@ -10,6 +10,7 @@ mod compression;
 mod exception;
 mod execute;
 mod fetch;
+mod functions;
 mod library;
 mod request;
 mod response;
