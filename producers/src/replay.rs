@@ -116,7 +116,7 @@ struct Pace {
 }
 
 impl Pace {
-    /// How long after the start of the run the event is due: an event before the first one at once.
+    /// How long after the first event this one is due: an event before the first one at once.
     fn due(&mut self, event_time: Timestamp) -> Duration {
         let Speed::Times(times) = self.speed else { return Duration::ZERO };
         let first = *self.first.get_or_insert(event_time);
@@ -159,7 +159,7 @@ pub fn replay<L: Log>(
 ) -> Result<ReplayReport, ReplayError> {
     let started = Instant::now();
     let mut report = ReplayReport::default();
-    let outcome = publish_all(events, publisher, options, stop, started, &mut report);
+    let outcome = publish_all(events, publisher, options, stop, &mut report);
     let flushed = publisher.flush(options.flush_timeout);
     outcome?;
     flushed?;
@@ -173,11 +173,10 @@ fn publish_all<L: Log>(
     publisher: &mut Publisher<L>,
     options: &ReplayOptions,
     stop: &AtomicBool,
-    started: Instant,
     report: &mut ReplayReport,
 ) -> Result<(), ReplayError> {
     let mut pace = Pace { speed: options.speed, first: None };
-    let mut shift_us = None;
+    let (mut paced_from, mut shift_us) = (None, None);
     for event in events {
         let mut event = match event {
             Ok(event) => event,
@@ -193,7 +192,8 @@ fn publish_all<L: Log>(
             Err(error) => return Err(error.into()),
         };
         let event_time = event.header().event_time;
-        let Some(behind) = wait(started, pace.due(event_time), stop) else {
+        let paced_from = *paced_from.get_or_insert_with(Instant::now);
+        let Some(behind) = wait(paced_from, pace.due(event_time), stop) else {
             report.was_stopped = true;
             return Ok(());
         };
