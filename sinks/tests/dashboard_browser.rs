@@ -1,0 +1,94 @@
+//! The page in a real browser, against a gateway with an hour of results. `web/test/browser.mjs` looks and clicks;
+//! this side starts and stops the gateway and publishes when it is told to, a line at a time.
+//!
+//! With `OVATION_SCREENSHOTS=FOLDER` pictures of the page are kept there.
+
+mod dashboard_support;
+#[path = "dashboard_support/sample.rs"]
+mod sample;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Stdio;
+
+use dashboard_support::*;
+use schemas::DeadLetter;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::process::Command;
+
+fn require(path: &Path, what: &str) {
+    assert!(path.exists(), "{what} is missing ({}): run `make web`", path.display());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_shows_what_the_gateway_has_in_a_real_browser() {
+    let web = Path::new(env!("CARGO_MANIFEST_DIR")).join("../web");
+    require(&web.join("node_modules/playwright-core"), "the page's test tool");
+    require(&web.join("dist/index.html"), "the built page");
+    let page = std::fs::read_to_string(web.join("dist/index.html")).expect("the page");
+    assert!(!page.contains("ovation-placeholder"), "the page is not built: run `make web`");
+
+    let now_s = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
+    let mut results = Results::new("");
+    sample::hour(&mut results, now_s);
+    let letter = DeadLetter {
+        topic: "events.chat".to_owned(),
+        partition: 0,
+        offset: 7,
+        key: None,
+        value: Some(vec![1, 2]),
+        reason: "not_wire_format".to_owned(),
+        detail: "the first byte is not 0".to_owned(),
+        job: "engagement".to_owned(),
+        failed_at: at(now_s * 1_000_000),
+    };
+    results.put("events.chat", &letter);
+    let mut gateway = Some(Gateway::start(&results.log, options()).await);
+    let address = gateway.as_ref().unwrap().address;
+
+    let mut node = Command::new("node")
+        .arg(web.join("test/browser.mjs"))
+        .args([format!("http://{address}/"), sample::CHANNEL.to_owned(), sample::MARKET.to_owned()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("node is installed");
+    let mut answers = node.stdin.take().unwrap();
+    let mut orders = BufReader::new(node.stdout.take().unwrap()).lines();
+    let mut step = 5;
+    while let Some(order) = orders.next_line().await.expect("a line") {
+        match order.strip_prefix("ORDER ") {
+            Some("publish") => {
+                let minute_s = now_s - now_s % 60;
+                let mut window = sample::minute(0, minute_s);
+                (window.concurrent_viewers, window.messages, window.is_final) = (54_321, 987, false);
+                results.put(sample::CHANNEL, &window);
+                results.put(
+                    sample::CHANNEL,
+                    &sample::standings("top_chatters", Some(minute_s + 10 * step), step),
+                );
+                results.put(
+                    sample::CHANNEL,
+                    &flag(sample::CHANNEL, &format!("live-{step}"), now_s + step, "flagged just now"),
+                );
+                step += 1;
+            }
+            Some("stop") => gateway.take().expect("running").stop().await,
+            Some("start") => {
+                let mut same_port = options();
+                same_port.listen = SocketAddr::from(([127, 0, 0, 1], address.port()));
+                gateway = Some(Gateway::start(&results.log, same_port).await);
+            }
+            Some(other) => panic!("unknown order {other}"),
+            None => {
+                println!("{order}");
+                continue;
+            }
+        }
+        answers.write_all(b"done\n").await.expect("node listens");
+    }
+    let status = node.wait().await.expect("node ends");
+    assert!(status.success(), "the browser found a fault, see above");
+    gateway.take().expect("running").stop().await;
+}
