@@ -123,6 +123,9 @@ pub enum ProduceCommand {
     /// Publish a made-up world: channels, viewers, chat, reactions, trades. The same seed gives the same events.
     Simulate(SimulateArguments),
     /// Publish recorded files, at their own pace or faster.
+    ///
+    /// Recordings of the same time belong in one call: one after the other the second would come late. A recording of the past
+    /// is late too where newer events went through the same topics before: use --shift-to-now, or another topic_prefix.
     Replay(ReplayArguments),
 }
 
