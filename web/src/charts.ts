@@ -25,7 +25,7 @@ function withAlpha(rgb: string, alpha: number): string {
   return `rgba(${red}, ${green}, ${blue}, ${alpha})`;
 }
 
-const FONT = '11.5px "Inter Variable", system-ui, sans-serif';
+const FONT = '12px "Inter Variable", system-ui, sans-serif';
 const two = (value: number) => String(value).padStart(2, "0");
 
 function times(splits: number[]): string[] {
@@ -133,7 +133,7 @@ export class ViewersChart extends Chart {
     const accent = colour("accent");
     return {
       scales: { y: { range: fromZero(5) } },
-      series: [{}, { stroke: accent, width: 2, fill: withAlpha(accent, 0.12), points: { show: this.windows.length < 3 } }],
+      series: [{}, { stroke: accent, width: 2, fill: withAlpha(accent, 0.12), points: { show: () => this.windows.length < 3 } }],
     };
   }
 
@@ -183,7 +183,9 @@ export class CandleChart extends Chart {
   private volume: number[] = [];
   private intervalS = 60;
 
-  update(candles: Candle[], intervalS: number): void {
+  /** Shows as many of the newest as there is room for. */
+  update(all: Candle[], intervalS: number): void {
+    const candles = all.slice(-Math.max(40, Math.floor(this.host.clientWidth / 7)));
     this.candles = candles;
     this.intervalS = intervalS;
     const column = (pick: (candle: Candle) => string) => candles.map((candle) => Number(pick(candle)));

@@ -37,6 +37,11 @@ export function duration(ms: number): string {
   return `${count(Math.floor(ms / 86_400_000))} d`;
 }
 
+/** How long ago, or how far ahead of the clock: recorded clocks really do run ahead. */
+export function age(ms: number): string {
+  return ms <= -1_000 ? `${duration(-ms)} ahead` : duration(Math.max(0, ms));
+}
+
 /** Hours and minutes watched. */
 export function watchTime(ms: number): string {
   const hours = ms / 3_600_000;

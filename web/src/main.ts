@@ -6,7 +6,7 @@ import "./style.css";
 import { CandleChart, RateChart, ViewersChart } from "./charts";
 import { Connection, type Line } from "./connection";
 import { byId, setText } from "./dom";
-import { duration, instant } from "./format";
+import { age, duration, instant } from "./format";
 import { type Choice, showBoards, showChannels, showFlags, showHealth, showIntervals, showMarketChoice, showQuote, showReactions, showTiles } from "./panels";
 import type { Frame, Selector } from "./protocol";
 import { apply, candlesOf, channelsByViewers, emptyState, markets, windowsOf } from "./state";
@@ -126,7 +126,7 @@ function drawStatus(): void {
   setText(byId("status-text"), text);
   document.body.classList.toggle("offline", name === "reconnecting");
   setText(byId("as-of"), state.asOf === null ? "–" : instant(state.asOf, serverNowMs));
-  setText(byId("behind"), state.asOf === null ? "–" : duration(Math.max(0, serverNowMs - state.asOf / 1000)));
+  setText(byId("behind"), state.asOf === null ? "–" : age(serverNowMs - state.asOf / 1000));
   showHealth(state, serverNowMs);
 }
 

@@ -3,7 +3,7 @@
  * content differs, so nothing moves without news; strangers' text goes through foreignText and textContent.
  */
 import { byId, element, keyed, setText } from "./dom";
-import { count, decimal, duration, foreignText, instant, percent, rate, title, watchTime, windowName } from "./format";
+import { age, count, decimal, duration, foreignText, instant, percent, rate, title, watchTime, windowName } from "./format";
 import type { Board, BoardEntry, Candle, Engagement, Flag } from "./protocol";
 import { boardsOf, channelsByViewers, flagsOf, messageRate, rebufferRatio, vwap, type State } from "./state";
 
@@ -268,13 +268,13 @@ function makeFlag(flag: Flag, nowMs: number): HTMLElement {
 export function showHealth(state: State, serverNowMs: number): void {
   const health = state.health;
   setText(byId("health-state"), health === null ? "" : health.trouble !== null ? "Kafka unreachable" : health.state === "catching_up" ? "catching up" : "reading");
-  const age = (micros: number | null | undefined) => (micros == null ? "–" : duration(Math.max(0, serverNowMs - micros / 1000)));
+  const since = (micros: number | null | undefined) => (micros == null ? "–" : age(serverNowMs - micros / 1000));
   const sum = (words: Record<string, number>) => Object.values(words).reduce((all, n) => all + n, 0);
   const reasons = Object.entries(health?.dead_letters.by_reason ?? {}).sort(([, m], [, n]) => n - m);
   const facts: [string, string, boolean][] = [
-    ["Newest event", age(state.asOf), false],
-    ["Newest watermark", age(state.watermark), false],
-    ["Newest result", age(health && health.jobs.length ? Math.max(...health.jobs.map((job) => job.computed_at)) : null), false],
+    ["Newest event", since(state.asOf), false],
+    ["Newest watermark", since(state.watermark), false],
+    ["Newest result", since(health && health.jobs.length ? Math.max(...health.jobs.map((job) => job.computed_at)) : null), false],
     ["Results read", health ? count(health.results) : "–", false],
     ["Dead letters", health ? count(health.dead_letters.total) : "–", (health?.dead_letters.total ?? 0) > 0],
     ...reasons.map(([reason, n]): [string, string, boolean] => [`– ${title(reason).toLowerCase()}`, count(n), false]),
@@ -295,6 +295,6 @@ export function showHealth(state: State, serverNowMs: number): void {
     health?.jobs ?? [],
     (job) => job.job,
     () => element("tr", {}, element("td"), element("td"), element("td")),
-    (made, job) => [foreignText(job.job, 40), count(job.shards), age(job.watermark)].forEach((text, index) => setText(made.children[index] as Element, text)),
+    (made, job) => [foreignText(job.job, 40), count(job.shards), since(job.watermark)].forEach((text, index) => setText(made.children[index] as Element, text)),
   );
 }

@@ -296,3 +296,181 @@ async fn wait<T>(receiver: &mut watch::Receiver<T>) {
         std::future::pending::<()>().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::row::Slot;
+    use super::super::selector::{Kind, SeriesKey};
+    use super::*;
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    const ALL: &str = r#"{"subscribe":[{"kind":"leaderboards"},{"kind":"moderation"},{"kind":"markets"}]}"#;
+
+    fn row(kind: Kind, series: u8, time: i64, value: u32) -> Row {
+        let parts = kind.fields().iter().map(|_| series.to_string().into()).collect();
+        let slot = Slot { time: if kind == Kind::Leaderboards { 0 } else { time }, id: "".into() };
+        Row {
+            key: SeriesKey { kind, parts },
+            slot,
+            order: 0,
+            as_of: time,
+            watermark: time,
+            value: value.into(),
+        }
+    }
+
+    fn reader(hub: &Arc<Hub>, message: &str) -> Reader {
+        Reader::new(hub, Subscribe::parse(message, 8).expect("a message"), Duration::ZERO)
+    }
+
+    /// What is there for the reader now.
+    fn frames_now(reader: &mut Reader) -> Vec<Frame> {
+        let mut frames = Vec::new();
+        loop {
+            frames.extend(reader.frames.pop_front());
+            if let Some(frame) = frames.last() {
+                reader.handed_over = frame.offset;
+            }
+            if reader.frames.is_empty() {
+                if reader.mode == Mode::Live && reader.hub.store().head() <= reader.offset {
+                    return frames;
+                }
+                reader.step();
+            }
+        }
+    }
+
+    #[test]
+    fn a_frame_is_encoded_once_and_shared() {
+        let hub = Hub::new(StoreLimits::default(), 10);
+        let mut readers: Vec<_> = (0..3).map(|_| reader(&hub, ALL)).collect();
+        for reader in &mut readers {
+            assert_eq!(frames_now(reader).len(), 1, "an empty snapshot");
+        }
+        hub.publish(&[row(Kind::Leaderboards, 1, 5, 7)]);
+        let texts = readers.iter_mut().map(|reader| frames_now(reader).remove(0).text);
+        let addresses: Vec<_> = texts.map(|text| text.as_str().as_ptr()).collect();
+        assert!(addresses.iter().all(|address| *address == addresses[0]), "one text in memory");
+    }
+
+    #[test]
+    fn the_longest_unchanged_goes_first_and_memory_is_bounded() {
+        let limits = StoreLimits { entries_max: 3, bytes_max: 100_000, ..StoreLimits::default() };
+        let hub = Hub::new(limits, 10);
+        for series in 0..3 {
+            hub.publish(&[row(Kind::Leaderboards, series, 0, 0)]);
+        }
+        hub.publish(&[row(Kind::Leaderboards, 0, 0, 1), row(Kind::Leaderboards, 9, 0, 1)]);
+        let whole = Reader::whole(&hub, &Subscribe::parse(ALL, 8).expect("a message").filter);
+        let whole: Json = serde_json::from_str(&whole).expect("JSON");
+        let kept = whole["items"].as_array().expect("items").iter().map(|item| item["key"]["board"].as_str());
+        assert_eq!(kept.collect::<Vec<_>>(), [Some("2"), Some("0"), Some("9")]);
+
+        let mut large = row(Kind::Leaderboards, 7, 0, 0);
+        large.value = "x".repeat(99_900).into();
+        hub.publish(&[large]);
+        assert_eq!(hub.store().size().0, 1, "the bytes are bounded as well");
+    }
+
+    #[test]
+    fn a_heartbeat_between_frames_does_not_claim_those_still_to_come() {
+        let hub = Hub::new(StoreLimits::default(), 10);
+        let mut reader = reader(&hub, ALL);
+        frames_now(&mut reader);
+        let rows: Vec<_> = (0..5).map(|series| row(Kind::Leaderboards, series, 0, 0)).collect();
+        hub.publish(&rows);
+        reader.step();
+        let frame = reader.frames.pop_front().expect("the first of five");
+        reader.handed_over = frame.offset;
+        assert_eq!((frame.offset, reader.handed_over()), (1, 1));
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Put(Kind, u8, i64),
+        Read,
+        /// Comes back with the id of the last frame that it received.
+        Reconnect,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let kind = prop_oneof![Just(Kind::Leaderboards), Just(Kind::Markets), Just(Kind::Moderation)];
+        prop_oneof![
+            8 => (kind, 0..4_u8, 0..12_i64).prop_map(|(kind, series, time)| Step::Put(kind, series, time)),
+            2 => Just(Step::Read),
+            1 => Just(Step::Reconnect),
+        ]
+    }
+
+    /// What a client knows.
+    #[derive(Default)]
+    struct Known {
+        id: Option<String>,
+        slots: BTreeMap<String, Json>,
+        offset: u64,
+    }
+
+    impl Known {
+        fn take(&mut self, frame: &Frame, hub: &Hub) {
+            let json: Json = serde_json::from_str(&frame.text).expect("JSON");
+            assert_eq!(
+                frame::offset_of(hub.epoch(), json["id"].as_str().expect("an id")),
+                Some(frame.offset)
+            );
+            match json["type"].as_str() {
+                Some("snapshot") => {
+                    if json["part"] == 0 {
+                        self.slots.clear();
+                    }
+                    json["items"].as_array().expect("items").iter().for_each(|item| self.set(item));
+                }
+                Some("change") => {
+                    assert!(frame.offset > self.offset, "offsets rise and none is repeated");
+                    self.set(&json);
+                }
+                other => assert_eq!(other, Some("resumed")),
+            }
+            self.offset = frame.offset;
+            self.id = Some(json["id"].as_str().expect("an id").to_owned());
+        }
+
+        fn set(&mut self, change: &Json) {
+            let time = if change["kind"] == "leaderboards" { &Json::Null } else { &change["as_of"] };
+            self.slots
+                .insert(format!("{} {} {time}", change["kind"], change["key"]), change["value"].clone());
+        }
+    }
+
+    proptest! {
+        /// However slowly a client reads and however often it reconnects, with little memory: in the end it knows
+        /// the newest value of everything that is kept, and of what it was shown nothing else than real values.
+        #[test]
+        fn a_client_converges_on_what_is_kept(steps in proptest::collection::vec(step(), 1..200)) {
+            let limits = StoreLimits { candles_max: 4, flags_max: 3, entries_max: 20, ..StoreLimits::default() };
+            let hub = Hub::new(limits, 10);
+            let mut reader = self::reader(&hub, ALL);
+            let mut known = Known::default();
+            for (value, step) in steps.iter().chain([&Step::Read]).enumerate() {
+                match step {
+                    Step::Put(kind, series, time) => hub.publish(&[row(*kind, *series, *time, value as u32)]),
+                    Step::Read => frames_now(&mut reader).iter().for_each(|frame| known.take(frame, &hub)),
+                    Step::Reconnect => {
+                        let mut request = Subscribe::parse(ALL, 8).expect("a message");
+                        request.resume.clone_from(&known.id);
+                        reader = Reader::new(&hub, request, Duration::ZERO);
+                    }
+                }
+            }
+            let mut kept = Known::default();
+            let filter = Subscribe::parse(ALL, 8).expect("a message").filter;
+            let text = Reader::whole(&hub, &filter);
+            let offset = hub.store().head();
+            kept.take(&Frame { offset, text }, &hub);
+            for (slot, value) in &kept.slots {
+                prop_assert_eq!(known.slots.get(slot), Some(value), "{}", slot);
+            }
+        }
+    }
+}

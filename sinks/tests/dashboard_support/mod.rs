@@ -311,7 +311,7 @@ pub fn flag(channel: &str, id: &str, time_s: i64, text: &str) -> ModerationFlag 
 /// A candle that opens at `start_s`. Prices in cents.
 pub fn candle(symbol: &str, interval_s: i32, start_s: i64, open: i64, close: i64) -> CandleResult {
     let cents = |cents: i64| amount(&format!("{}.{:02}", cents / 100, cents % 100));
-    let volume = 40 + (start_s / i64::from(interval_s)) % 37;
+    let volume = 20 + (start_s / i64::from(interval_s) * 7_919) % 97;
     let middle = cents((open + close) / 2);
     CandleResult {
         venue: "binance-spot".to_owned(),

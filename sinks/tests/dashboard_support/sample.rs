@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use schemas::{LeaderboardResult, ModerationFlag, SuggestedAction};
 
-use super::{Results, board, candle, engagement, flag};
+use super::{Results, board, candle, engagement, flag, freshness};
 
 pub const CHANNEL: &str = "twitch:aurora_live";
 pub const MARKET: &str = "binance-spot:BTCUSDT";
@@ -163,7 +163,9 @@ fn candles(results: &mut Results, symbol: &str, interval_s: i32, count: i64, now
         let step = ((index * 7_919) % 211 - 105) * price / 400_000
             + ((index as f64 / 19.0).sin() * price as f64 / 9_000.0) as i64;
         let start = first + index * i64::from(interval_s);
-        results.put(symbol, &candle(symbol, interval_s, start, open, open + step));
+        let mut made = candle(symbol, interval_s, start, open, open + step);
+        made.freshness = freshness((start + i64::from(interval_s)).min(now_s));
+        results.put(symbol, &made);
         open += step;
     }
 }
