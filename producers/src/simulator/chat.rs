@@ -78,7 +78,8 @@ impl Chat {
     pub(super) fn next(&mut self, now: Timestamp, cast: &Cast, spotlight: &Spotlight) -> Event<'static> {
         self.events += 1;
         let is_due = self.actions.front().is_some_and(|action| action.at <= now);
-        let event = match self.actions.pop_front_if(|_| is_due) {
+        let action = if is_due { self.actions.pop_front() } else { None };
+        let event = match action {
             Some(action) => self.moderate(now, cast, &action),
             None if self.spam_draw.chance(25) => self.spam(now, cast),
             None => self.talk(now, cast, spotlight),

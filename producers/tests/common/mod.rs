@@ -1,5 +1,6 @@
 //! Reading in tests: texts as if they were files, and where recorded data lies.
 #![allow(dead_code)] // each test binary uses its part
+#![allow(clippy::print_stdout)] // a skipped test says so
 
 use std::path::{Path, PathBuf};
 
