@@ -12,6 +12,8 @@ use crate::partitioner::murmur2_partition;
 
 use super::{Fixture, Seen, class_of, close, poll, read, reader_of, to, unique};
 
+type KeyAndValue<'a> = (Option<&'a [u8]>, Option<&'a [u8]>);
+
 const FLUSH: Duration = Duration::from_secs(20);
 
 /// Writes `values` to a partition with a plain writer.
@@ -29,7 +31,7 @@ pub(super) fn come_back<F: Fixture>(fixture: &F) {
     fixture.create_topic(&topic, 2);
     let mut producer = fixture.log().producer().expect("a producer can be made");
     let large = vec![7_u8; 700_000];
-    let written: [(Option<&[u8]>, Option<&[u8]>); 5] = [
+    let written: [KeyAndValue<'_>; 5] = [
         (Some(b"key"), Some(b"value")),
         (Some(b"tombstone"), None),
         (None, Some(b"no key")),
