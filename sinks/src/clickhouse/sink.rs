@@ -345,15 +345,16 @@ impl<C: Consumer + OffsetCommit, P: kafka::Producer> Sink<'_, C, P> {
         let bytes: usize = self.lanes.values().map(|lane| lane.buffered().1).sum();
         let is_too_much = bytes > self.options.buffer_bytes;
         let is_little = bytes <= self.options.buffer_bytes / 2;
-        if self.is_paused && !is_little || !self.is_paused && !is_too_much {
+        let is_right = if self.is_paused { !is_little } else { !is_too_much };
+        if is_right {
             return Ok(());
         }
         let partitions: Vec<TopicPartition> =
             self.lanes.values().map(|lane| lane.partition.clone()).collect();
-        if self.is_paused {
-            self.consumer.resume(&partitions)?;
-        } else {
-            self.consumer.pause(&partitions)?;
+        match (partitions.is_empty(), self.is_paused) {
+            (true, _) => {}
+            (false, true) => self.consumer.resume(&partitions)?,
+            (false, false) => self.consumer.pause(&partitions)?,
         }
         self.is_paused = !self.is_paused;
         tracing::info!(bytes, paused = self.is_paused, "reading paused or resumed");

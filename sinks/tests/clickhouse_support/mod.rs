@@ -143,7 +143,17 @@ impl Corner {
         RunningSink { stop, health, thread: Some(thread) }
     }
 
-    /// Runs a sink until it has read everything, and stops it.
+    /// How many records have rows.
+    pub fn arrived(&self) -> i64 {
+        let count = |topic| {
+            let table = sinks::clickhouse::tables::Table::of(topic).name;
+            format!("SELECT uniqExact(topic, partition, offset) AS records FROM {table}")
+        };
+        let counts = Topic::ALL.map(count).join(" UNION ALL ");
+        self.ask(&format!("SELECT sum(records) FROM ({counts})"))[0].parse().expect("a number")
+    }
+
+    /// Runs a sink whose group has no positions until it has read everything, and stops it.
     pub fn sink_everything(&self) -> Arc<SinkHealth> {
         let sink = self.start_sink();
         // what the sink itself adds to the dead-letter topic is part of it
