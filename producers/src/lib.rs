@@ -8,6 +8,7 @@
 //! Reading order: [`recording`] and [`formats`], then [`simulator`], then [`publish`] and [`replay`].
 
 pub mod formats;
+pub mod input;
 pub mod pseudonyms;
 pub mod publish;
 pub mod recording;
@@ -15,10 +16,9 @@ pub mod replay;
 pub mod simulator;
 
 pub use formats::{Format, ParseError};
+pub use input::{Input, InputError};
 pub use pseudonyms::Pseudonyms;
 pub use publish::{PublishCounts, PublishError, Publisher, PublisherOptions};
-pub use recording::{
-    Input, InputError, Merged, ReadCounts, ReadError, ReadOptions, Recording, merge_by_event_time,
-};
+pub use recording::{Merged, ReadCounts, ReadError, ReadOptions, Recording, merge_by_event_time};
 pub use replay::{ReplayError, ReplayOptions, ReplayReport, Speed, replay};
 pub use simulator::{InvalidOptions, InvalidShares, Shares, Simulator, SimulatorOptions};
