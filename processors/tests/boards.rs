@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use common::{Partition, Ran, Seen, at, chat, emote, job, next_multiple, run, seen, ticks};
 use processors::Output;
 use proptest::prelude::*;
-use schemas::{Amount, Event, Freshness, LeaderboardEntry, LeaderboardResult, Topic};
+use schemas::{Amount, ChatKind, Event, Freshness, LeaderboardEntry, LeaderboardResult, Topic};
 
 #[derive(Clone, Debug)]
 struct Shape {
@@ -51,6 +51,9 @@ impl Shape {
 /// (group, item, label, score)
 fn gains(event: &Event<'_>, item: &str) -> Vec<(String, String, Option<String>, i64)> {
     let Event::Chat(chat) = event else { panic!("only chat") };
+    if chat.kind != ChatKind::Message {
+        return Vec::new();
+    }
     let group = chat.channel_id.to_string();
     if item == "emote" {
         let uses = |emote: &schemas::Emote<'_>| {
@@ -66,7 +69,9 @@ fn model(shape: &Shape, partitions: &[Partition]) -> Ran {
     let all = seen(partitions, shape.lateness);
     let is_relevant = |seen: &&Seen<'_>| !gains(seen.event, shape.item).is_empty() && !shape.is_late(seen);
     let counted: Vec<&Seen<'_>> = all.iter().filter(is_relevant).collect();
-    let late_count = all.iter().filter(|seen| shape.is_late(seen)).count();
+    let is_message =
+        |seen: &&Seen<'_>| matches!(seen.event, Event::Chat(chat) if chat.kind == ChatKind::Message);
+    let late_count = all.iter().filter(is_message).filter(|seen| shape.is_late(seen)).count();
     let mut outputs = Vec::new();
     let mut revisions: BTreeMap<(String, Option<i64>), i64> = BTreeMap::new();
     let mut ranks: BTreeMap<String, BTreeMap<String, i32>> = BTreeMap::new();
@@ -173,6 +178,9 @@ fn partition() -> impl Strategy<Value = Partition> {
                 time += step;
                 let user = ["u0", "u1", "u2", "u3"].get(user).copied();
                 let mut event = chat(&format!("m{index}"), at(time), ["a", "b", "c"][channel], user, "x");
+                if channel + index % 7 == 6 {
+                    event.kind = ChatKind::UserTimedOut;
+                }
                 event.user_name = name.map(|name| format!("Name{name}").into());
                 event.emotes =
                     user.map(|user| emote(user, uses)).into_iter().chain([emote("LUL", 1)]).collect();

@@ -2,9 +2,9 @@
 
 mod common;
 
-use common::{at, chat, job};
+use common::{at, chat, job, reaction, viewer};
 use processors::{Driver, Output};
-use schemas::{Event, Timestamp, Topic};
+use schemas::{Event, ReactionKind, Timestamp, Topic, ViewerKind};
 
 const TOML: &str = "lateness = '0s'\n[engagement]\nwindow = '10us'\nemit_every = '10us'\n";
 
@@ -35,13 +35,24 @@ fn records_say_how_fresh_they_are_and_where_they_come_from() {
 fn a_flag_goes_out_at_once_and_its_watermark_is_not_before_as_of() {
     let toml = format!("{TOML}[moderation]\nterms = [{{ term = 'x', category = 'c', severity = 1 }}]\n");
     let mut driver = Driver::new(&job(&toml));
-    for (micros, as_of) in [(50, 50), (40, 40), (70, 50)] {
+    let flagged = |driver: &mut Driver, micros: i64| {
         driver.push(Topic::Chat, at(micros), &message(micros));
         let mut outputs = driver.take();
         assert!(matches!(outputs[..], [Output::Flag(_)]));
         let freshness = outputs[0].freshness_mut();
-        assert_eq!((freshness.as_of, freshness.watermark), (at(as_of), at(as_of)));
-    }
+        (freshness.as_of.micros(), freshness.watermark.micros())
+    };
+    assert_eq!(flagged(&mut driver, 50), (50, 50));
+    assert_eq!(flagged(&mut driver, 40), (40, 40));
+    assert_eq!(flagged(&mut driver, 70), (50, 50));
+    // The other inputs begin, and are behind: the shard's watermark is 2.
+    driver.push(
+        Topic::Reactions,
+        at(2),
+        &Event::Reaction(reaction("r", at(2), "a", None, ReactionKind::Like, 1)),
+    );
+    driver.push(Topic::Viewers, at(3), &Event::Viewer(viewer("v", at(3), "a", ViewerKind::Join, "s")));
+    assert_eq!(flagged(&mut driver, 72), (70, 70));
 }
 
 #[test]

@@ -129,12 +129,7 @@ impl Engagement {
     /// Takes in an event that becomes visible.
     fn take_in(&mut self, entry: Entry<Waiting>) {
         let waiting = entry.value;
-        let start = self.window_end.plus_micros(-self.spec.window_micros);
-        let channel = self.channels.entry(Arc::clone(&waiting.channel_id)).or_insert_with(|| {
-            let mut channel = Channel::default();
-            channel.sessions.begin_window(start);
-            channel
-        });
+        let channel = self.channels.entry(Arc::clone(&waiting.channel_id)).or_default();
         if waiting.is_in_window {
             channel.counts.add(&waiting.activity);
         }
