@@ -15,7 +15,7 @@ use devstack::{Part, Stack, StackOptions};
 use kafka::broker::{BrokerConsumer, BrokerLog, BrokerOptions, Creation, GroupProtocol, NewTopic};
 use kafka::contract::{self, Case, Fixture};
 use kafka::registry::{Registry, RegistryError};
-use kafka::{ErrorClass, Log as _};
+use kafka::{Consumer as _, ConsumerOptions, ErrorClass, Log as _, Polled, TopicPartition};
 use schemas::Topic;
 
 /// How long a member may fall silent in the case about it: the least that the broker allows.
@@ -172,6 +172,17 @@ fn no_broker() {
     assert_eq!(log.partition_count("topic").unwrap_err().class, ErrorClass::Retriable);
     assert_eq!(log.transactions("writer").err().unwrap().class, ErrorClass::Retriable);
     assert!(log.create_topics(&[new_topic("topic", 1)]).is_err());
+    let options = ConsumerOptions {
+        group: "group".to_owned(),
+        topics: vec!["topic".to_owned()],
+        instance_id: None,
+        session_timeout: SESSION,
+    };
+    let mut member = log.join(&options).unwrap();
+    let mut nothing = |_: &kafka::Record<'_>| {};
+    assert_eq!(member.poll(1, Duration::from_millis(300), &mut nothing).unwrap(), Polled::Records(0));
+    assert!(member.committed(&[TopicPartition::new("topic", 0)]).is_err());
+    member.close().unwrap();
     assert!(started.elapsed() < Duration::from_secs(20), "it took {:?}", started.elapsed());
 }
 

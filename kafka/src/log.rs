@@ -243,7 +243,7 @@ pub trait Consumer: Send {
     /// the partitions that were assigned. After an error it may be given again. Until then nothing of them is read.
     ///
     /// # Errors
-    /// If the assignment is not ours any more.
+    /// [`ErrorClass::MustAbort`] if the assignment is not ours any more: go on polling.
     fn start(&mut self, from: &[Assignment]) -> Result<(), LogError>;
 
     /// Answers [`Polled::Revoked`], also one that says `lost`: the partitions may go to others. One answer for the whole

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerGroupMetadata, RebalanceProtocol};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
 
@@ -54,7 +54,7 @@ impl BrokerConsumer {
         let consumer = Self::new(config, Some(group.to_owned()), call_timeout)?;
         let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
         let client = consumer.client()?;
-        client.subscribe(&topics).map_err(|error| of_client(client.client(), "cannot subscribe", &error))?;
+        client.subscribe(&topics).map_err(|error| LogError::fatal(format!("cannot subscribe: {error}")))?;
         Ok(consumer)
     }
 
@@ -220,8 +220,11 @@ impl Consumer for BrokerConsumer {
                     client.context().reporter.well();
                 }
                 Some(Err(error)) => {
+                    // a reader outside groups has no need of the right to a group
+                    let is_group_refused =
+                        error.rdkafka_error_code() == Some(RDKafkaErrorCode::GroupAuthorizationFailed);
                     let error = of_client(client.client(), "cannot read", &error);
-                    if error.class == ErrorClass::Fatal {
+                    if error.class == ErrorClass::Fatal && !(is_group_refused && self.group.is_none()) {
                         return Err(error);
                     }
                 }

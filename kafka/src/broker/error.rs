@@ -40,6 +40,8 @@ fn class(error: &KafkaError) -> ErrorClass {
         | KafkaError::AdminOpCreation(_)
         | KafkaError::Nul(_) => ErrorClass::Fatal,
         KafkaError::Transaction(_) => transaction_class(error),
+        // an assignment that has been overtaken
+        KafkaError::Subscription(_) => ErrorClass::MustAbort,
         KafkaError::AdminOp(code) => class_of_code(*code),
         _ => error.rdkafka_error_code().map_or(ErrorClass::Retriable, class_of_code),
     }

@@ -4,6 +4,7 @@
 //! Does not know: which of librdkafka's properties exist (librdkafka refuses the others itself).
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -16,12 +17,13 @@ pub enum GroupProtocol {
     /// The members decide, everybody stops for a rebalance. Works everywhere.
     #[default]
     Classic,
-    /// The broker decides and only what moves stops (KIP-848). Apache Kafka 4 and later.
+    /// The broker decides and only what moves stops (KIP-848). Apache Kafka 4 and later. The session timeout is the
+    /// broker's to set. A member that does not poll for `max.poll.interval.ms` ends with a fatal error.
     Consumer,
 }
 
 /// Where the broker is and how to talk to it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct BrokerOptions {
     /// `host:port`, several separated by commas.
     pub brokers: String,
@@ -33,6 +35,20 @@ pub struct BrokerOptions {
     pub properties: BTreeMap<String, String>,
     /// How long one call may take (not [`crate::Consumer::poll`], which has its own time).
     pub call_timeout: Duration,
+}
+
+/// Names the properties without their values, which may be secrets.
+impl fmt::Debug for BrokerOptions {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("BrokerOptions")
+            .field("brokers", &self.brokers)
+            .field("client_id", &self.client_id)
+            .field("group_protocol", &self.group_protocol)
+            .field("properties", &self.properties.keys())
+            .field("call_timeout", &self.call_timeout)
+            .finish()
+    }
 }
 
 impl BrokerOptions {
@@ -197,3 +213,16 @@ const OURS: &[&str] = &[
     "transaction.timeout.ms",
     "transactional.id",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let mut options = BrokerOptions::new("host:9092");
+        options.properties.insert("sasl.password".to_owned(), "hunter2".to_owned());
+        let shown = format!("{options:?}");
+        assert!(shown.contains("sasl.password") && !shown.contains("hunter2"), "{shown}");
+    }
+}

@@ -3,6 +3,7 @@
 //! Always holds: no failed delivery goes unnoticed (a flush or a commit after it fails), and every call ends by its
 //! deadline. Does not know: what a failed commit means for the owner's state.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
@@ -20,6 +21,9 @@ type Client = ThreadedProducer<Deliveries>;
 
 /// Between two looks at a full buffer.
 const BUFFER_FULL_RETRY: Duration = Duration::from_millis(1);
+
+/// Between two tries of a call that may be repeated.
+const CALL_RETRY: Duration = Duration::from_millis(10);
 
 /// A plain idempotent writer.
 pub struct BrokerProducer {
@@ -97,6 +101,7 @@ impl BrokerTransactions {
                 return Err(LogError { class, ..described });
             }
             tracing::debug!(%error, what, "trying again");
+            thread::sleep(CALL_RETRY);
         }
     }
 
