@@ -247,8 +247,8 @@ fn data_argument(data_dir: &Path, name: &str) -> Vec<OsString> {
     vec!["--data".into(), data_dir.join(name).into()]
 }
 
-/// The program that runs the servers: the one that `OVATION_DEVSTACK_BIN` names; under Cargo, as in tests, this crate's,
-/// built now so that it is neither missing nor old; else the one beside the running program.
+/// The program that runs the servers: the one that `OVATION_DEVSTACK_BIN` names by its full path; under Cargo, as in
+/// tests, this crate's, built now so that it is neither missing nor old; else the one beside the running program.
 fn find_server_command() -> Result<Vec<OsString>> {
     if let Some(path) = std::env::var_os("OVATION_DEVSTACK_BIN") {
         return Ok(vec![path]);

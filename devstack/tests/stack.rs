@@ -153,7 +153,8 @@ fn a_broker_finds_its_data_again_on_another_port() {
 fn several_stacks_run_at_once() {
     let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
     let start = |folder: &tempfile::TempDir| {
-        let options = options(folder.path()).with_clickhouse(Part::Free);
+        // no server command, as in the tests of other crates
+        let options = StackOptions::new(folder.path()).with_clickhouse(Part::Free);
         std::thread::spawn(move || Stack::start(options).unwrap())
     };
     let started: Vec<_> = folders.iter().map(start).collect();

@@ -28,7 +28,7 @@ use super::{
 
 /// How much of an encoded result is held back before the head is sent.
 const BUFFER_LENGTH: usize = 1 << 20;
-const PIECES_WAITING: usize = 4;
+const PIECES_WAITING: usize = 1;
 
 /// What every response says about its query.
 #[derive(Clone)]
@@ -294,5 +294,33 @@ fn content_type(format: &str) -> &'static str {
             "application/octet-stream"
         }
         _ => "text/plain; charset=UTF-8",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context as TaskContext, Waker};
+
+    use super::*;
+
+    #[test]
+    fn what_comes_before_a_failure_is_sent_before_it() {
+        let (sender, receiver) = mpsc::channel(2);
+        sender.try_send(Ok(Bytes::from_static(b"text"))).unwrap();
+        sender.try_send(Err(io::Error::other("the query failed"))).unwrap();
+        let mut pieces = std::pin::pin!(in_order(receiver));
+        let mut poll = || pieces.as_mut().poll_next(&mut TaskContext::from_waker(Waker::noop()));
+        assert!(matches!(poll(), Poll::Ready(Some(Ok(piece))) if &piece[..] == b"text"));
+        // here the connection writes out what it has
+        assert!(poll().is_pending());
+        assert!(matches!(poll(), Poll::Ready(Some(Err(_)))));
+    }
+
+    #[test]
+    fn a_summary_is_texts_in_json() {
+        let summary = Summary { read_rows: 3, written_bytes: 7, ..Summary::default() };
+        let header: std::collections::HashMap<String, String> =
+            serde_json::from_str(&summary_header(summary)).unwrap();
+        assert_eq!((header["read_rows"].as_str(), header["written_bytes"].as_str()), ("3", "7"));
     }
 }
