@@ -26,6 +26,7 @@ use super::row::Row;
 
 const POLL_RECORDS_MAX: usize = 500;
 const POLL_TIMEOUT: Duration = Duration::from_millis(100);
+const POLL_PAUSE: Duration = Duration::from_millis(5);
 const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
 const BACK_OFF_MIN: Duration = Duration::from_millis(200);
 const BACK_OFF_MAX: Duration = Duration::from_secs(10);
@@ -55,6 +56,7 @@ pub struct Feed<L, S> {
     readers: HashMap<u32, Result<JsonReader, Instant>>,
     pipeline: Pipeline,
     positions: HashMap<TopicPartition, i64>,
+    is_caught_up: bool,
     health_at: Option<Instant>,
     health_text: String,
 }
@@ -73,6 +75,7 @@ impl<L: Log, S: Fn(u32) -> Option<String>> Feed<L, S> {
             readers: HashMap::new(),
             pipeline: Pipeline::default(),
             positions: HashMap::new(),
+            is_caught_up: false,
             health_at: None,
             health_text: String::new(),
         }
@@ -126,8 +129,10 @@ impl<L: Log, S: Fn(u32) -> Option<String>> Feed<L, S> {
         let mut last_record_at = Instant::now();
         let mut outcome = Ok(());
         while !stop.load(Ordering::Relaxed) {
+            let polled_at = Instant::now();
             match self.poll(&mut consumer) {
-                Ok(0) => {}
+                // a log in memory answers at once; asking it again and again would take a whole core
+                Ok(0) => std::thread::sleep(POLL_PAUSE.saturating_sub(polled_at.elapsed())),
                 Ok(_) => last_record_at = Instant::now(),
                 Err(error) if error.class == ErrorClass::Retriable => {
                     tracing::debug!(%error, "poll failed, trying again");
@@ -141,9 +146,10 @@ impl<L: Log, S: Fn(u32) -> Option<String>> Feed<L, S> {
             }
             // the last record of a transaction is followed by a marker that no reader sees
             let at_end = || ends.iter().all(|(at, end)| end - self.positions.get(at).unwrap_or(end) <= 1);
-            if !self.hub.is_caught_up() && (at_end() || last_record_at.elapsed() > CAUGHT_UP_AFTER) {
+            if !self.is_caught_up && (at_end() || last_record_at.elapsed() > CAUGHT_UP_AFTER) {
+                self.is_caught_up = true;
+                self.publish_health(); // before anybody is served
                 self.hub.set_caught_up();
-                self.publish_health();
                 tracing::info!(results = self.hub.store().head(), "caught up with the result topics");
             }
             if self.health_at.is_none_or(|at| at.elapsed() >= HEALTH_INTERVAL) {
@@ -228,7 +234,7 @@ impl<L: Log, S: Fn(u32) -> Option<String>> Feed<L, S> {
 
     fn publish_health(&mut self) {
         self.health_at = Some(Instant::now());
-        let row = self.pipeline.to_row(self.hub.is_caught_up());
+        let row = self.pipeline.to_row(self.is_caught_up);
         self.hub.set_pipeline(row.value.clone(), self.pipeline.newest_computed_at());
         let text = row.value.to_string();
         if text != self.health_text {

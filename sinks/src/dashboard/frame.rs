@@ -31,7 +31,7 @@ pub fn change(epoch: &str, offset: u64, row: &Row) -> Utf8Bytes {
         "as_of": row.as_of,
         "watermark": row.watermark,
     });
-    with_last_field(head, "value", &row.value.to_string())
+    with_last_field(&head, "value", &row.value.to_string())
 }
 
 /// Where and when a frame that is made for one client stands.
@@ -69,7 +69,7 @@ impl Stand<'_> {
             list.push_str(item);
         }
         list.push(']');
-        with_last_field(head, "items", &list)
+        with_last_field(&head, "items", &list)
     }
 
     /// What was missed follows.
@@ -97,7 +97,7 @@ impl Stand<'_> {
 }
 
 /// `object` with one more field whose JSON text is at hand already.
-fn with_last_field(object: Json, name: &str, text: &str) -> Utf8Bytes {
+fn with_last_field(object: &Json, name: &str, text: &str) -> Utf8Bytes {
     let mut frame = object.to_string();
     frame.pop();
     frame.reserve(name.len() + text.len() + 5);

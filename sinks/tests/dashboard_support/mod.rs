@@ -41,12 +41,12 @@ pub struct TestLog(Arc<(Mutex<Partitions>, Condvar)>);
 impl TestLog {
     pub fn append(&self, topic: &str, partition: i32, key: &[u8], value: Option<Vec<u8>>) {
         let at = TopicPartition::new(topic, partition);
-        self.0.0.lock().unwrap().records.entry(at).or_default().push((Some(key.to_vec()), value));
+        self.0.0.lock().expect("no panic").records.entry(at).or_default().push((Some(key.to_vec()), value));
         self.0.1.notify_all();
     }
 
     pub fn cut_off(&self, is_cut_off: bool) {
-        self.0.0.lock().unwrap().is_cut_off = is_cut_off;
+        self.0.0.lock().expect("no panic").is_cut_off = is_cut_off;
         self.0.1.notify_all();
     }
 }
@@ -86,12 +86,12 @@ impl Log for TestLog {
     }
 
     fn partition_count(&self, _: &str) -> Result<Option<i32>, LogError> {
-        let cut_off = self.0.0.lock().unwrap().is_cut_off;
+        let cut_off = self.0.0.lock().expect("no panic").is_cut_off;
         if cut_off { Err(error("broker is away")) } else { Ok(Some(PARTITIONS)) }
     }
 
     fn offsets(&self, partition: &TopicPartition) -> Result<(i64, i64), LogError> {
-        Ok((0, self.0.0.lock().unwrap().records.get(partition).map_or(0, Vec::len) as i64))
+        Ok((0, self.0.0.lock().expect("no panic").records.get(partition).map_or(0, Vec::len) as i64))
     }
 }
 
@@ -110,9 +110,9 @@ impl Consumer for TestReader {
                 partitions.records.get(at).is_some_and(|records| records.len() as i64 > *next)
             })
         };
-        let partitions = lock.lock().unwrap();
+        let partitions = lock.lock().expect("no panic");
         let is_idle = |partitions: &mut Partitions| !partitions.is_cut_off && !has_news(partitions);
-        let (partitions, _) = changed.wait_timeout_while(partitions, timeout, is_idle).unwrap();
+        let (partitions, _) = changed.wait_timeout_while(partitions, timeout, is_idle).expect("no panic");
         if partitions.is_cut_off {
             return Err(error("broker is away"));
         }
@@ -352,7 +352,7 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    pub async fn start(log: &TestLog, options: DashboardOptions) -> Self {
+    pub async fn start(log: &impl Log, options: DashboardOptions) -> Self {
         let dashboard = Dashboard::bind(options).await.expect("a free port");
         let address = dashboard.address();
         let (shutdown, signal) = oneshot::channel::<()>();
@@ -376,7 +376,8 @@ impl Gateway {
         let call = move || {
             let mut response = request.call().expect("an answer");
             let headers = response.headers().iter();
-            let headers = headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()));
+            let headers =
+                headers.map(|(name, value)| (name.to_string(), value.to_str().expect("text").to_owned()));
             let headers = headers.collect();
             (response.status().as_u16(), headers, response.body_mut().read_to_string().expect("text"))
         };
