@@ -16,6 +16,8 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 
 use crate::{broker::fetch_kafka, clickhouse::fetch_chdb, health, ports::PortLease, process::Server};
 
+const SERVER_PROGRAM: &str = "ovation-devstack";
+
 /// Where one part of the stack comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Part {
@@ -248,21 +250,56 @@ fn data_argument(data_dir: &Path, name: &str) -> Vec<OsString> {
 }
 
 /// The program that runs the servers: the one that `OVATION_DEVSTACK_BIN` names by its full path; under Cargo, as in
-/// tests, this crate's, built now so that it is neither missing nor old; else the one beside the running program.
+/// tests, this crate's, built now unless it is newer than its sources; else the one beside the running program.
 fn find_server_command() -> Result<Vec<OsString>> {
     if let Some(path) = std::env::var_os("OVATION_DEVSTACK_BIN") {
         return Ok(vec![path]);
     }
+    let program = std::env::current_exe().context("cannot tell where this program is")?;
     if let Some(cargo) = std::env::var_os("CARGO") {
         static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-        let built = BUILT.get_or_init(|| build_server(&cargo).map_err(|error| format!("{error:#}")));
+        let built = BUILT.get_or_init(|| {
+            // a test runs in the folder `deps` beside which the programs are
+            let beside = program.parent().and_then(Path::parent).map(|target| target.join(SERVER_PROGRAM));
+            match beside.filter(|program| is_newer_than_sources(program).unwrap_or(false)) {
+                Some(program) => Ok(program),
+                None => build_server(&cargo).map_err(|error| format!("{error:#}")),
+            }
+        });
         return built.clone().map(|path| vec![path.into()]).map_err(|error| anyhow!(error));
     }
-    let beside = std::env::current_exe()
-        .context("cannot tell where this program is")?
-        .with_file_name("ovation-devstack");
+    let beside = program.with_file_name(SERVER_PROGRAM);
     ensure!(beside.exists(), "{} is missing: name it in OVATION_DEVSTACK_BIN", beside.display());
     Ok(vec![beside.into()])
+}
+
+/// Whether a program was built after the last change of what it is built from.
+fn is_newer_than_sources(program: &Path) -> std::io::Result<bool> {
+    let built = fs::metadata(program)?.modified()?;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut paths = [
+        "src",
+        "kafka",
+        "Cargo.toml",
+        "../kafka/src",
+        "../kafka/Cargo.toml",
+        "../Cargo.lock",
+        "../Cargo.toml",
+    ]
+    .map(|path| root.join(path))
+    .to_vec();
+    while let Some(path) = paths.pop() {
+        let metadata = fs::metadata(&path)?;
+        if metadata.modified()? >= built {
+            return Ok(false);
+        }
+        if metadata.is_dir() {
+            for entry in fs::read_dir(&path)? {
+                paths.push(entry?.path());
+            }
+        }
+    }
+    Ok(true)
 }
 
 fn build_server(cargo: &OsString) -> Result<PathBuf> {
