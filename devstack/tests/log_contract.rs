@@ -41,8 +41,11 @@ impl Fixture for OnBroker {
         &self.log
     }
 
+    /// Without retention: the cases write old timestamps, and the broker would delete such records at once.
     fn create_topic(&self, name: &str, partitions: i32) {
-        assert_eq!(self.log.create_topics(&[new_topic(name, partitions)]).unwrap(), [Creation::Created]);
+        let config = [("retention.ms".to_owned(), "-1".to_owned())].into();
+        let topic = NewTopic { config, ..new_topic(name, partitions) };
+        assert_eq!(self.log.create_topics(&[topic]).unwrap(), [Creation::Created]);
     }
 
     /// Nothing to be done: who is not polled falls silent.
