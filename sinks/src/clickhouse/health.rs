@@ -36,8 +36,8 @@ pub struct SinkStatus {
     pub rows_written: u64,
     /// Inserts acknowledged.
     pub inserts: u64,
-    /// Attempts of inserts that failed and were repeated.
-    pub inserts_retried: u64,
+    /// Attempts of inserts that failed, for now or for good.
+    pub inserts_failed: u64,
     /// Records that went to the dead-letter topic.
     pub dead_letters: u64,
     /// Records of the dead-letter topic itself that could not be decoded, and were skipped.
@@ -61,7 +61,7 @@ impl SinkHealth {
 
     pub(super) fn insert_failed(&self, error: &str) {
         let mut status = self.lock();
-        status.inserts_retried += 1;
+        status.inserts_failed += 1;
         status.failing_since.get_or_insert_with(SystemTime::now);
         status.last_error = Some(error.to_owned());
     }
