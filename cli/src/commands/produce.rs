@@ -48,7 +48,9 @@ pub(super) fn simulate_until_stopped<L: Log>(
     stop: &AtomicBool,
 ) -> Result<()> {
     let start = Timestamp::from_millis(now_ms());
-    let options = SimulatorOptions { events_per_second: rate, start, ..SimulatorOptions::default() };
+    // Another audience each time: their names would otherwise be those of an earlier run, and their scores added up.
+    let seed = start.micros().unsigned_abs();
+    let options = SimulatorOptions { seed, events_per_second: rate, start, ..SimulatorOptions::default() };
     let events = Simulator::new(options)?;
     let mut publisher = publisher(checked, log, schema_ids)?;
     producers::replay(events.map(Ok), &mut publisher, &ReplayOptions::default(), stop)?;
