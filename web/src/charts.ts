@@ -93,7 +93,7 @@ abstract class Chart {
     const options: uPlot.Options = {
       ...this.size(),
       axes,
-      padding: [8, 8, 0, 0],
+      padding: [8, 20, 0, 0], // room for half of the last time
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
       ...own,

@@ -60,8 +60,8 @@ function tilesOf(window: Engagement, span: string): Tile[] {
     { id: "concurrent_viewers", name: "Viewers now", value: count(window.concurrent_viewers), sub: `peak ${count(window.peak_concurrent_viewers)}` },
     { id: "messages", name: `Messages this ${span}`, value: count(window.messages), sub: `${rate(messageRate(window))} per second` },
     { id: "unique_chatters", name: "Unique chatters", value: count(window.unique_chatters), sub: `${perChatter} messages each` },
-    { id: "unique_viewers", name: "Unique viewers", value: count(window.unique_viewers), sub: `${count(window.joins)} joined, ${count(window.leaves)} left` },
-    { id: "watch_ms", name: "Watch time", value: watchTime(window.watch_ms), sub: `average audience ${averageAudience(window)}` },
+    { id: "unique_viewers", name: "Unique viewers", value: count(window.unique_viewers), sub: `+${count(window.joins)} / −${count(window.leaves)}` },
+    { id: "watch_ms", name: "Watch time", value: watchTime(window.watch_ms), sub: `${averageAudience(window)} on average` },
     { id: "rebuffer", name: "Rebuffering", value: percent(rebufferRatio(window)), sub: `${count(window.rebuffer_count)} stalls` },
   ];
 }
