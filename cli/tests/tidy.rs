@@ -272,7 +272,8 @@ fn log_and_error_texts_are_lower_case_without_a_full_stop() {
     const CALLS: [&str; 7] = ["info!(", "warn!(", "error!(", "debug!(", "#[error(", "bail!(", "anyhow!("];
     let mut offences = Vec::new();
     for (path, text) in files(&["rs"]) {
-        if is_test_file(&path) {
+        // The registry answers with the texts that clients of the original know.
+        if is_test_file(&path) || path == "devstack/src/registry/error.rs" {
             continue;
         }
         for (number, line) in production(&text).lines().enumerate() {

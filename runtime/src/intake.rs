@@ -7,9 +7,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use kafka::Record;
+use processors::Output;
 use schemas::{DeadLetter, DecodeError, Decoder, Event, SchemaIds, Timestamp, Topic};
 use tracing::{info, warn};
 
+use crate::live::LiveShard;
+use crate::metrics::{JobMetrics, add};
 use crate::worker::Now;
 
 /// Asks a schema registry for the schema with an id: the schema, none if there is no such id, or why it cannot tell.
@@ -73,9 +76,50 @@ impl Intake {
     }
 }
 
+/// Takes one record into its shard; what cannot be read becomes a dead letter.
+#[allow(clippy::too_many_arguments)] // one call site; a struct of borrowed fields would only rename them
+pub(crate) fn take_record(
+    intake: &mut Intake,
+    shard: &mut LiveShard,
+    topic: Topic,
+    record: &Record<'_>,
+    now: Now,
+    metrics: &JobMetrics,
+    job: &str,
+    out: &mut Vec<Output>,
+    dead: &mut Vec<DeadLetter>,
+) {
+    let decoded = record.value.map(|value| intake.event(topic, value, now));
+    let event = decoded.as_ref().and_then(|decoded| decoded.as_ref().ok());
+    let ingest_time = match event {
+        Some(event) if record.timestamp_ms < 0 => event.header().ingest_time,
+        _ => Timestamp::from_millis(record.timestamp_ms),
+    };
+    let Some(progress) = shard.take(topic, record.offset, ingest_time, event, now, out) else { return };
+    if progress.is_replay {
+        add(&metrics.replayed, 1);
+        return;
+    }
+    match decoded {
+        None => add(&metrics.tombstones, 1),
+        Some(Ok(_)) => {
+            add(&metrics.events, 1);
+            add(&metrics.late, u64::from(progress.taken.is_late));
+            add(&metrics.clamped, u64::from(progress.taken.is_clamped));
+        }
+        Some(Err(error)) => {
+            metrics.count_dead(error.reason());
+            dead.push(dead_letter(record, job, error.reason(), detail_of(&error), now.wall));
+        }
+    }
+}
+
+fn detail_of(error: &DecodeError) -> String {
+    error.to_string().chars().take(500).collect()
+}
+
 /// The dead letter for a record.
-#[must_use]
-pub fn dead_letter(
+fn dead_letter(
     record: &Record<'_>,
     job: &str,
     reason: &'static str,

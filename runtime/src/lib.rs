@@ -4,13 +4,15 @@
 //! writer and its shards, and shares nothing but counters. Outputs and input positions are committed in one transaction or
 //! not at all. Does not know: Kafka's client, what a processor computes, or where settings come from.
 //!
-//! Reading order: [`worker`] (the loop), [`live`] (one shard's progress), [`intake`] (bytes to events), [`horizon`] (what
+//! Reading order: [`worker`] (the loop), `live` (one shard's progress), [`intake`] (bytes to events), [`horizon`] (what
 //! travels with a committed position), [`supervisor`] (threads).
 
+mod assignment;
 pub mod horizon;
 pub mod intake;
-pub mod live;
+mod live;
 pub mod metrics;
+mod outlet;
 pub mod supervisor;
 pub mod worker;
 

@@ -11,18 +11,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use kafka::{
-    Assignment, Consumer, ConsumerOptions, ErrorClass, Log, LogError, Outgoing, Partitioned, Polled, Record,
-    TopicPartition, Transactions,
-};
+use kafka::{Consumer, ConsumerOptions, ErrorClass, Log, LogError, Polled};
 use processors::{Job, Output, Stamp, stamp};
-use schemas::{DeadLetter, DecodeError, Encoder, SchemaIds, Timestamp, Topic};
-use tracing::{debug, info, warn};
+use schemas::{DeadLetter, SchemaIds, Timestamp, Topic};
+use tracing::{debug, warn};
 
-use crate::horizon::{Horizon, UnreadableHorizon};
-use crate::intake::{Intake, SchemaLookup, dead_letter};
-use crate::live::{Input, LiveShard};
-use crate::metrics::{JobMetrics, add};
+use crate::horizon::UnreadableHorizon;
+use crate::intake::{Intake, SchemaLookup, take_record};
+use crate::live::LiveShard;
+use crate::metrics::JobMetrics;
+use crate::outlet::Outlet;
 
 /// At most this many records are taken in between two looks at the clock.
 const BATCH_RECORDS_MAX: usize = 4_096;
@@ -98,21 +96,17 @@ impl WorkerError {
 
 /// One member of a job's consumer group.
 pub struct Worker<L: Log> {
-    log: L,
-    job: Arc<Job>,
-    options: WorkerOptions,
-    consumer: L::Consumer,
-    writer: L::Transactions,
+    pub(crate) log: L,
+    pub(crate) job: Arc<Job>,
+    pub(crate) options: WorkerOptions,
+    pub(crate) consumer: L::Consumer,
+    pub(crate) outlet: Outlet<L>,
     intake: Intake,
-    encoder: Encoder,
-    shards: BTreeMap<i32, LiveShard>,
+    pub(crate) shards: BTreeMap<i32, LiveShard>,
     metrics: Arc<JobMetrics>,
     /// The full names of the job's input topics.
-    topics: Vec<(Topic, Arc<str>)>,
-    is_transaction_open: bool,
-    results_in_transaction: u64,
+    pub(crate) topics: Vec<(Topic, Arc<str>)>,
     committed_at_micros: i64,
-    buffer: Vec<u8>,
 }
 
 /// What one poll brought, on its way out.
@@ -142,7 +136,13 @@ impl<L: Log> Worker<L> {
     ) -> Result<Self, WorkerError> {
         let full_name = |topic: &Topic| (*topic, Arc::from(format!("{}{topic}", options.topic_prefix)));
         let topics: Vec<(Topic, Arc<str>)> = job.inputs.iter().map(full_name).collect();
-        let writer = log.transactions(&options.transactional_id)?;
+        let outlet = Outlet::new(
+            &log,
+            &options.transactional_id,
+            &options.topic_prefix,
+            options.schema_ids,
+            Arc::clone(&metrics),
+        )?;
         let consumer = log.join(&ConsumerOptions {
             group: group_id(&options.topic_prefix, &job.name),
             topics: topics.iter().map(|(_, name)| name.to_string()).collect(),
@@ -151,19 +151,15 @@ impl<L: Log> Worker<L> {
         })?;
         Ok(Worker {
             intake: Intake::new(options.schema_ids, Arc::clone(&options.schema_lookup)),
-            encoder: Encoder::new(options.schema_ids),
             log,
             job,
             options,
             consumer,
-            writer,
+            outlet,
             shards: BTreeMap::new(),
             metrics,
             topics,
-            is_transaction_open: false,
-            results_in_transaction: 0,
             committed_at_micros: i64::MIN,
-            buffer: Vec::new(),
         })
     }
 
@@ -246,84 +242,36 @@ impl<L: Log> Worker<L> {
                 input_offsets: &shard.input_offsets(),
             };
             stamp(&mut output, &known);
-            let (topic, key) = (output.topic(), output.key());
-            self.buffer.clear();
-            let encoded = match &output {
-                Output::Leaderboard(result) => self.encoder.encode(result, &mut self.buffer),
-                Output::Engagement(result) => self.encoder.encode(result, &mut self.buffer),
-                Output::Candle(result) => self.encoder.encode(result, &mut self.buffer),
-                Output::Flag(flag) => self.encoder.encode(flag, &mut self.buffer),
-            };
-            encoded.map_err(|error| WorkerError::Encode(error.to_string()))?;
-            self.send_buffer(topic, &key, now)?;
-            self.results_in_transaction += 1;
+            self.outlet.send_result(&output, now)?;
         }
-        for letter in batch.dead {
-            self.buffer.clear();
-            let encoded = self.encoder.encode(&letter, &mut self.buffer);
-            encoded.map_err(|error| WorkerError::Encode(error.to_string()))?;
-            self.send_buffer(Topic::DeadLetter, &letter.topic, now)?;
-        }
-        Ok(())
-    }
-
-    fn send_buffer(&mut self, topic: Topic, key: &str, now: Now) -> Result<(), WorkerError> {
-        self.open_transaction()?;
-        let name = format!("{}{topic}", self.options.topic_prefix);
-        self.writer.send(&Outgoing {
-            topic: &name,
-            partition: Partitioned::ByKey,
-            timestamp_ms: now.wall.millis(),
-            key: Some(key.as_bytes()),
-            value: Some(&self.buffer),
-        })?;
-        Ok(())
-    }
-
-    fn open_transaction(&mut self) -> Result<(), WorkerError> {
-        if !self.is_transaction_open {
-            self.writer.begin()?;
-            self.is_transaction_open = true;
-        }
-        Ok(())
+        batch.dead.iter().try_for_each(|letter| self.outlet.send_dead_letter(letter, now))
     }
 
     /// Commits outputs and positions together, if there is anything new.
-    fn commit(&mut self, now: Now) -> Result<(), WorkerError> {
+    pub(crate) fn commit(&mut self, now: Now) -> Result<(), WorkerError> {
         self.committed_at_micros = now.elapsed_micros;
         let ready: Vec<i32> =
             self.shards.values().filter(|s| s.has_news && !s.is_rebuilding()).map(|s| s.number).collect();
-        if ready.is_empty() && !self.is_transaction_open {
+        if ready.is_empty() && !self.outlet.is_open() {
             return Ok(());
         }
         let committed = self.try_commit(&ready);
-        let is_committed = committed.is_ok();
-        self.roll_back_if_aborted(committed, now)?;
-        if is_committed {
-            for number in ready {
-                if let Some(shard) = self.shards.get_mut(&number) {
-                    shard.has_news = false;
-                }
-            }
-            add(&self.metrics.commits, 1);
-            add(&self.metrics.results, std::mem::take(&mut self.results_in_transaction));
-            let watermark =
-                self.shards.values().map(|shard| shard.watermark().micros()).min().unwrap_or(i64::MIN);
-            self.metrics.watermark_micros.store(watermark, Ordering::Relaxed);
-        }
-        Ok(())
+        self.roll_back_if_aborted(committed, now)
     }
 
     fn try_commit(&mut self, ready: &[i32]) -> Result<(), WorkerError> {
-        self.open_transaction()?;
-        let positions: Vec<_> = ready
-            .iter()
-            .filter_map(|number| self.shards.get(number))
-            .flat_map(LiveShard::positions)
-            .collect();
+        let shards = ready.iter().filter_map(|number| self.shards.get(number));
+        let positions: Vec<_> = shards.flat_map(LiveShard::positions).collect();
         let group = self.consumer.group()?;
-        self.writer.commit(&positions, &group)?;
-        self.is_transaction_open = false;
+        self.outlet.commit(&positions, &group)?;
+        for number in ready {
+            if let Some(shard) = self.shards.get_mut(number) {
+                shard.has_news = false;
+            }
+        }
+        let watermark =
+            self.shards.values().map(|shard| shard.watermark().micros()).min().unwrap_or(i64::MIN);
+        self.metrics.watermark_micros.store(watermark, Ordering::Relaxed);
         Ok(())
     }
 
@@ -337,7 +285,7 @@ impl<L: Log> Worker<L> {
         match outcome {
             Err(WorkerError::Log(error)) if error.class == ErrorClass::MustAbort => {
                 warn!(job = self.job.name, %error, "transaction aborted, rebuilding state");
-                self.abort()?;
+                self.outlet.abort()?;
                 let partitions: Vec<_> = self.partitions().collect();
                 let starts = self.rebuild(&partitions, now)?;
                 for start in &starts {
@@ -347,84 +295,6 @@ impl<L: Log> Worker<L> {
             }
             other => other,
         }
-    }
-
-    fn abort(&mut self) -> Result<(), WorkerError> {
-        if self.is_transaction_open {
-            self.writer.abort()?;
-            self.is_transaction_open = false;
-            add(&self.metrics.aborts, 1);
-        }
-        self.results_in_transaction = 0;
-        Ok(())
-    }
-
-    fn partitions(&self) -> impl Iterator<Item = TopicPartition> + '_ {
-        self.shards.values().flat_map(|shard| shard.inputs.iter().map(|input| input.partition.clone()))
-    }
-
-    /// Partitions came to us: rebuilds their shards and starts reading.
-    fn take_over(&mut self, partitions: &[TopicPartition], now: Now) -> Result<(), WorkerError> {
-        let starts = self.rebuild(partitions, now)?;
-        self.consumer.start(&starts)?;
-        info!(job = self.job.name, shards = ?self.shards.keys().collect::<Vec<_>>(), "partitions assigned");
-        Ok(())
-    }
-
-    /// Makes fresh shards for these partitions, and says from where their partitions must be read.
-    fn rebuild(&mut self, partitions: &[TopicPartition], now: Now) -> Result<Vec<Assignment>, WorkerError> {
-        let committed = self.consumer.committed(partitions)?;
-        let mut inputs: BTreeMap<i32, Vec<Input>> = BTreeMap::new();
-        let mut horizons: BTreeMap<i32, Horizon> = BTreeMap::new();
-        let mut starts = Vec::with_capacity(partitions.len());
-        for (partition, committed) in partitions.iter().zip(committed) {
-            let Some((topic, _)) = self.topics.iter().find(|(_, name)| *name == partition.topic) else {
-                continue;
-            };
-            let number = partition.partition;
-            let metadata = committed.as_ref().map_or("", |committed| committed.metadata.as_str());
-            let horizon = Horizon::from_metadata(metadata)?;
-            let known = horizons.entry(number).or_insert(horizon);
-            if horizon.watermark() > known.watermark() {
-                *known = horizon;
-            }
-            let (first_offset, _) = self.log.offsets(partition)?;
-            starts.push(Assignment { partition: partition.clone(), offset: first_offset });
-            inputs.entry(number).or_default().push(Input {
-                topic: *topic,
-                partition: partition.clone(),
-                next_offset: first_offset,
-                shown_before: committed.map_or(0, |committed| committed.offset),
-                quiet_since_micros: now.elapsed_micros,
-                is_idle: false,
-            });
-        }
-        for (number, inputs) in inputs {
-            let has = |topic: &Topic| inputs.iter().any(|input| input.topic == *topic);
-            if let Some(topic) = self.job.inputs.iter().find(|topic| !has(topic)) {
-                let group = group_id(&self.options.topic_prefix, &self.job.name);
-                return Err(WorkerError::SplitShard { shard: number, topic: *topic, group });
-            }
-            let horizon = horizons.get(&number).copied().unwrap_or(Horizon::at(Timestamp::MIN));
-            self.shards.insert(number, LiveShard::new(number, self.job.shard(), inputs, horizon));
-        }
-        Ok(starts)
-    }
-
-    /// Partitions are taken from us: commits what is done, unless they are lost already, and lets go.
-    fn give_up(&mut self, partitions: &[TopicPartition], lost: bool, now: Now) -> Result<(), WorkerError> {
-        if lost {
-            warn!(job = self.job.name, ?partitions, "partitions lost");
-            self.abort()?;
-        } else {
-            self.commit(now)?;
-            debug!(job = self.job.name, ?partitions, "partitions revoked");
-        }
-        for partition in partitions {
-            self.shards.remove(&partition.partition);
-        }
-        self.consumer.release(partitions)?;
-        Ok(())
     }
 
     /// A partition that has brought nothing for a while is idle if the log has nothing more for us. Being asked, not
@@ -464,48 +334,6 @@ impl<L: Log> Worker<L> {
         }
         self.send(batch, now)
     }
-}
-
-/// Takes one record into its shard; what cannot be read becomes a dead letter.
-#[allow(clippy::too_many_arguments)] // one call site; a struct of borrowed fields would only rename them
-fn take_record(
-    intake: &mut Intake,
-    shard: &mut LiveShard,
-    topic: Topic,
-    record: &Record<'_>,
-    now: Now,
-    metrics: &JobMetrics,
-    job: &str,
-    out: &mut Vec<Output>,
-    dead: &mut Vec<DeadLetter>,
-) {
-    let decoded = record.value.map(|value| intake.event(topic, value, now));
-    let event = decoded.as_ref().and_then(|decoded| decoded.as_ref().ok());
-    let ingest_time = match event {
-        Some(event) if record.timestamp_ms < 0 => event.header().ingest_time,
-        _ => Timestamp::from_millis(record.timestamp_ms),
-    };
-    let Some(progress) = shard.take(topic, record.offset, ingest_time, event, now, out) else { return };
-    if progress.is_replay {
-        add(&metrics.replayed, 1);
-        return;
-    }
-    match decoded {
-        None => add(&metrics.tombstones, 1),
-        Some(Ok(_)) => {
-            add(&metrics.events, 1);
-            add(&metrics.late, u64::from(progress.taken.is_late));
-            add(&metrics.clamped, u64::from(progress.taken.is_clamped));
-        }
-        Some(Err(error)) => {
-            metrics.count_dead(error.reason());
-            dead.push(dead_letter(record, job, error.reason(), detail_of(&error), now.wall));
-        }
-    }
-}
-
-fn detail_of(error: &DecodeError) -> String {
-    error.to_string().chars().take(500).collect()
 }
 
 fn micros(duration: Duration) -> i64 {

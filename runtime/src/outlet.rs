@@ -1,0 +1,112 @@
+//! The way out of a worker: results and dead letters, and the positions that go with them, in one transaction.
+//!
+//! Always holds: positions are committed only here, together with what was sent since the last commit. After an error nothing
+//! of it is visible. Does not know: shards.
+
+use std::sync::Arc;
+
+use kafka::{Log, Outgoing, Partitioned, Position, Transactions};
+use processors::Output;
+use schemas::{DeadLetter, Encoder, Message, SchemaIds, Topic};
+
+use crate::metrics::{JobMetrics, add};
+use crate::worker::{Now, WorkerError};
+
+/// A transactional writer that encodes.
+pub(crate) struct Outlet<L: Log> {
+    writer: L::Transactions,
+    encoder: Encoder,
+    topic_prefix: String,
+    metrics: Arc<JobMetrics>,
+    is_open: bool,
+    results: u64,
+    buffer: Vec<u8>,
+}
+
+impl<L: Log> Outlet<L> {
+    /// Fences whoever used the same transactional id.
+    pub(crate) fn new(
+        log: &L,
+        transactional_id: &str,
+        topic_prefix: &str,
+        ids: SchemaIds,
+        metrics: Arc<JobMetrics>,
+    ) -> Result<Self, WorkerError> {
+        Ok(Outlet {
+            writer: log.transactions(transactional_id)?,
+            encoder: Encoder::new(ids),
+            topic_prefix: topic_prefix.to_owned(),
+            metrics,
+            is_open: false,
+            results: 0,
+            buffer: Vec::new(),
+        })
+    }
+
+    /// Whether something was sent since the last commit.
+    pub(crate) fn is_open(&self) -> bool {
+        self.is_open
+    }
+
+    pub(crate) fn send_result(&mut self, output: &Output, now: Now) -> Result<(), WorkerError> {
+        let key = output.key();
+        match output {
+            Output::Leaderboard(result) => self.send(result, &key, now),
+            Output::Engagement(result) => self.send(result, &key, now),
+            Output::Candle(result) => self.send(result, &key, now),
+            Output::Flag(flag) => self.send(flag, &key, now),
+        }?;
+        self.results += 1;
+        Ok(())
+    }
+
+    pub(crate) fn send_dead_letter(&mut self, letter: &DeadLetter, now: Now) -> Result<(), WorkerError> {
+        self.send(letter, &letter.topic, now)
+    }
+
+    fn send<M: Message>(&mut self, message: &M, key: &str, now: Now) -> Result<(), WorkerError> {
+        self.buffer.clear();
+        self.encoder
+            .encode(message, &mut self.buffer)
+            .map_err(|error| WorkerError::Encode(error.to_string()))?;
+        self.open()?;
+        let topic: Topic = M::TOPIC;
+        self.writer.send(&Outgoing {
+            topic: &format!("{}{topic}", self.topic_prefix),
+            partition: Partitioned::ByKey,
+            timestamp_ms: now.wall.millis(),
+            key: Some(key.as_bytes()),
+            value: Some(&self.buffer),
+        })?;
+        Ok(())
+    }
+
+    fn open(&mut self) -> Result<(), WorkerError> {
+        if !self.is_open {
+            self.writer.begin()?;
+            self.is_open = true;
+        }
+        Ok(())
+    }
+
+    /// Commits what was sent, and the positions.
+    pub(crate) fn commit(&mut self, positions: &[Position], group: &L::Group) -> Result<(), WorkerError> {
+        self.open()?;
+        self.writer.commit(positions, group)?;
+        self.is_open = false;
+        add(&self.metrics.commits, 1);
+        add(&self.metrics.results, std::mem::take(&mut self.results));
+        Ok(())
+    }
+
+    /// Throws away what was sent.
+    pub(crate) fn abort(&mut self) -> Result<(), WorkerError> {
+        self.results = 0;
+        if self.is_open {
+            self.writer.abort()?;
+            self.is_open = false;
+            add(&self.metrics.aborts, 1);
+        }
+        Ok(())
+    }
+}
