@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps wrongly is a failed test")]
 
+#![allow(clippy::print_stdout, reason = "the name of each case is shown")]
+
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;

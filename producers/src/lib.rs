@@ -1,11 +1,11 @@
 //! Where events come from: the simulator and the replay of recorded files.
 //!
-//! Always holds: formats and simulator are pure and deterministic; the clock is read in [`replay`] alone; nothing here
+//! Always holds: formats and simulator are pure and deterministic; the clock is read in [`mod@replay`] alone; nothing here
 //! prints. A line of input that cannot be used is counted and reported, never dropped in silence.
 //!
 //! Does not know: what becomes of the events.
 //!
-//! Reading order: [`recording`] and [`formats`], then [`simulator`], then [`publish`] and [`replay`].
+//! Reading order: [`recording`] and [`formats`], then [`simulator`], then [`publish`] and [`mod@replay`].
 
 pub mod formats;
 pub mod input;

@@ -237,7 +237,7 @@ fn run(seed: u64, is_disturbed: bool) -> (MemoryLog, Arc<JobMetrics>) {
     let workers = if is_disturbed { 2 } else { 1 };
     let mut world = World::new(&log, workers);
     // With every step, or with every fifth: then a crash or a revocation finds work undone.
-    world.commit_every = Duration::from_millis(if seed % 2 == 0 { 20 } else { 100 });
+    world.commit_every = Duration::from_millis(if seed.is_multiple_of(2) { 20 } else { 100 });
     let mut made = records.as_slice();
     if is_disturbed {
         // What goes wrong does not move what is produced: it is drawn from a stream of its own.

@@ -1,6 +1,8 @@
 //! The whole pipeline as an operator runs it: the binary's own commands against Apache Kafka, ClickHouse's engine and a
 //! schema registry, which the tests start. Each test has its own topics (by prefix) and its own database.
 
+#![allow(clippy::print_stdout, reason = "a skipped test says so, and a measured figure is shown")]
+
 mod bad_input;
 mod deployment;
 mod recordings;

@@ -5,7 +5,7 @@
 //! Memory is bounded by open sessions, channels and symbols. Events come ordered by event time, or, where disorder
 //! is asked for, by the time at which they would have come in over a network.
 //!
-//! Does not know: Kafka, pacing (see [`crate::replay`]).
+//! Does not know: Kafka, pacing (see [`mod@crate::replay`]).
 
 mod cast;
 mod chat;
