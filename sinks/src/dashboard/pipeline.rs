@@ -1,7 +1,7 @@
 //! The pipeline's own health, as far as it shows in the topics that the gateway reads.
 //!
 //! Always holds: counts are of what was read since the gateway started reading, and only rise. Memory is bounded: at
-//! most [`SHARDS_MAX`] shards and [`WORDS_MAX`] reasons; beyond that shards are not listed and reasons are `other`.
+//! most `SHARDS_MAX` shards and `WORDS_MAX` reasons; beyond that shards are not listed and reasons are `other`.
 //! Does not know: processes, groups, the lag of the jobs; it sees what they wrote.
 
 use std::collections::BTreeMap;

@@ -6,7 +6,7 @@
 //! conflation in one. Frames are encoded once, when a change is made, and shared.
 //!
 //! Memory is bounded three ways, and what goes first is what has not changed for longest: each series keeps its
-//! newest slots ([`StoreLimits::history`]), and the log as a whole a number of entries and of bytes. What has been
+//! newest slots (`StoreLimits::history`), and the log as a whole a number of entries and of bytes. What has been
 //! dropped is remembered as an offset, so that a reader that missed it is told to start over.
 //!
 //! Does not know: clients, sockets, Kafka.
