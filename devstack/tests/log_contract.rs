@@ -4,7 +4,6 @@
 //! One broker serves all cases, which run side by side and use names of their own.
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps wrongly is a failed test")]
-
 #![allow(clippy::print_stdout, reason = "the name of each case is shown")]
 
 use std::collections::BTreeMap;
