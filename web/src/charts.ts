@@ -120,26 +120,26 @@ function fromZero(least: number): uPlot.Scale.Range {
 }
 
 export class ViewersChart extends Chart {
-  private windows: Engagement[] = [];
+  private points: { at: number; viewers: number }[] = [];
 
-  update(windows: Engagement[]): void {
-    this.windows = windows.filter((window) => window.window_end !== null);
-    const x = this.windows.map((window) => Math.min(window.window_end ?? 0, window.as_of) / 1e6);
-    const last = this.windows.at(-1);
-    this.show([x, this.windows.map((w) => w.concurrent_viewers)], `Viewers over time, now ${last ? count(last.concurrent_viewers) : "unknown"}`);
+  update(points: { at: number; viewers: number }[]): void {
+    this.points = points;
+    const last = points.at(-1);
+    const label = `Viewers over time, now ${last ? count(last.viewers) : "unknown"}`;
+    this.show([points.map((point) => point.at / 1e6), points.map((point) => point.viewers)], label);
   }
 
   protected override options(): Partial<uPlot.Options> & { series: uPlot.Series[] } {
     const accent = colour("accent");
     return {
       scales: { y: { range: fromZero(5) } },
-      series: [{}, { stroke: accent, width: 2, fill: withAlpha(accent, 0.12), points: { show: () => this.windows.length < 3 } }],
+      series: [{}, { stroke: accent, width: 2, fill: withAlpha(accent, 0.12), points: { show: () => this.points.length < 3 } }],
     };
   }
 
   protected override describe(index: number): string {
-    const window = this.windows[index];
-    return window ? `${instant(Math.min(window.window_end ?? 0, window.as_of), Date.now())}\n${count(window.concurrent_viewers)} viewers` : "";
+    const point = this.points[index];
+    return point ? `${instant(point.at, Date.now())}\n${count(point.viewers)} viewers` : "";
   }
 }
 

@@ -9,7 +9,7 @@ import { byId, setText } from "./dom";
 import { age, duration, instant } from "./format";
 import { type Choice, showBoards, showChannels, showFlags, showHealth, showIntervals, showMarketChoice, showQuote, showReactions, showTiles } from "./panels";
 import type { Frame, Selector } from "./protocol";
-import { apply, candlesOf, channelsByViewers, emptyState, markets, windowsOf } from "./state";
+import { apply, candlesOf, channelsByViewers, emptyState, markets, viewersOf, windowsOf } from "./state";
 
 /** Without a new result for this long the numbers are called stale. */
 const STALE_AFTER_MS = 30_000;
@@ -106,7 +106,7 @@ function drawNow(): void {
   drawStatus();
   showChannels(state, choice, (channel) => choose({ channel }));
   showTiles(newest, choice.channel, nowMs);
-  viewersChart.update(windows);
+  viewersChart.update(viewersOf(state, choice.channel));
   rateChart.update(windows);
   showBoards(state, choice, draw);
   showReactions(newest);

@@ -27,6 +27,18 @@ test("a snapshot replaces everything, its later parts add", () => {
   expect(s.id).toBe("e:6");
 });
 
+test("the audience over time is one point a window, then one a record", () => {
+  const s = state.emptyState();
+  for (let minute = 0; minute < 3; minute += 1) state.apply(s, engagement(minute, "a", minute, { concurrent_viewers: minute }), 0);
+  for (let second = 1; second <= state.SAMPLES_MAX; second += 1) {
+    state.apply(s, engagement(9, "a", 3, { as_of: 180e6 + second * 1e6, window_end: 1e12, concurrent_viewers: 100 + second }), 0);
+  }
+  const points = state.viewersOf(s, "a");
+  expect(points.slice(0, 4).map((p) => p.viewers)).toEqual([0, 1, 2, 101]);
+  expect(points).toHaveLength(3 + state.SAMPLES_MAX);
+  expect(points.map((p) => p.at)).toEqual(points.map((p) => p.at).sort((a, b) => a - b));
+});
+
 test("a window is kept once, at its newest value, and the oldest leave first", () => {
   const s = state.emptyState();
   state.apply(s, engagement(1, "a", 7, { messages: 1 }), 0);

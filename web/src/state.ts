@@ -9,6 +9,8 @@ import type { Board, Candle, Change, Engagement, Flag, Frame, Health } from "./p
 export const WINDOWS_MAX = 120;
 export const CANDLES_MAX = 300;
 export const FLAGS_MAX = 200;
+/** While the page is open it keeps the audience of each record: five minutes at one a second. */
+export const SAMPLES_MAX = 300;
 
 export interface State {
   /** The id to resume from; null before the first frame. */
@@ -21,6 +23,8 @@ export interface State {
   boards: Map<string, Board>;
   /** By channel, then by the window's start; oldest first. */
   engagement: Map<string, Map<number, Engagement>>;
+  /** concurrent_viewers by channel, then by as_of; oldest first. */
+  samples: Map<string, Map<number, number>>;
   /** By market and interval, then by the candle's start. */
   candles: Map<string, Map<number, Candle>>;
   /** By flag id. */
@@ -36,6 +40,7 @@ export function emptyState(): State {
     skewMs: 0,
     boards: new Map(),
     engagement: new Map(),
+    samples: new Map(),
     candles: new Map(),
     flags: new Map(),
     health: null,
@@ -75,6 +80,7 @@ function applyChange(state: State, change: Change): void {
       break;
     case "engagement":
       put(state.engagement, change.value.channel_id, change.value.window_start ?? 0, change.value, WINDOWS_MAX);
+      put(state.samples, change.value.channel_id, seenAt(change.value), change.value.concurrent_viewers, SAMPLES_MAX);
       break;
     case "markets": {
       const name = seriesName(String(change.key["market"]), change.value.interval_s);
@@ -98,7 +104,7 @@ export function apply(state: State, frame: Frame, nowMs: number): void {
   switch (frame.type) {
     case "snapshot":
       if (frame.part === 0) {
-        for (const map of [state.boards, state.engagement, state.candles, state.flags]) map.clear();
+        for (const map of [state.boards, state.engagement, state.samples, state.candles, state.flags]) map.clear();
       }
       for (const item of frame.items) applyChange(state, item);
       break;
@@ -130,6 +136,22 @@ function later(a: number | null, b: number | null): number | null {
 export function windowsOf(state: State, channel: string | null): Engagement[] {
   const windows = channel === null ? undefined : state.engagement.get(channel);
   return windows ? [...windows].sort(([a], [b]) => a - b).map(([, window]) => window) : [];
+}
+
+/** The instant that a window's value describes. */
+function seenAt(window: Engagement): number {
+  return Math.min(window.window_end ?? window.as_of, window.as_of);
+}
+
+/** A channel's audience over time, oldest first: one point a window, then, for as long as the page is open, one a record. */
+export function viewersOf(state: State, channel: string | null): { at: number; viewers: number }[] {
+  const samples = [...((channel === null ? undefined : state.samples.get(channel)) ?? [])].sort(([a], [b]) => a - b);
+  const first = samples[0]?.[0] ?? Infinity;
+  const windows = windowsOf(state, channel).filter((window) => seenAt(window) < first);
+  return [
+    ...windows.map((window) => ({ at: seenAt(window), viewers: window.concurrent_viewers })),
+    ...samples.map(([at, viewers]) => ({ at, viewers })),
+  ];
 }
 
 /** The channels, most-watched first; then by name, so that equals keep their places. */
