@@ -17,6 +17,7 @@ mod moderation;
 pub mod pending;
 pub mod processor;
 pub mod shard;
+pub mod state;
 pub mod windows;
 
 pub use config::{ConfigError, JobConfig};
@@ -24,3 +25,4 @@ pub use driver::{Driver, Stamp, stamp};
 pub use job::Job;
 pub use processor::{Arrival, Disposition, Output, Processor};
 pub use shard::{Shard, ShardSettings, Taken};
+pub use state::{Chunk, STATE_VERSION, StateError};
