@@ -25,4 +25,4 @@ pub use driver::{Driver, Stamp, stamp};
 pub use job::Job;
 pub use processor::{Arrival, Disposition, Output, Processor};
 pub use shard::{Shard, ShardSettings, Taken};
-pub use state::{Chunk, STATE_VERSION, StateError};
+pub use state::{Chunk, STATE_VERSION, StateError, StateSize};

@@ -6,9 +6,13 @@
 //! records of the first tick after that instant, when the shard's watermark passes the tick. A tick at `T` then reflects
 //! exactly the events visible before `T`, which depends on the order within each partition and on nothing else.
 
+use std::collections::BTreeMap;
+
 use schemas::{
     CandleResult, EngagementResult, Event, Freshness, LeaderboardResult, ModerationFlag, Timestamp, Topic,
 };
+
+use crate::state::{Chunk, StateError, StateSize};
 
 /// How an event came to a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,4 +99,34 @@ pub trait Processor: Send {
     /// ticks and, within a tick, of the groups' names. Ticks at which no group changed write nothing and cost nothing.
     /// [`Timestamp::MAX`] ends the input: every window is closed and every record written.
     fn advance(&mut self, watermark: Timestamp, out: &mut Vec<Output>);
+
+    /// Adds the state's chunks, named `prefix/...`, to `chunks`. Bytes are encoded only for chunks of which `is_known` says that
+    /// the caller has that name and version. Called between advances, never within one.
+    fn save(&mut self, prefix: &str, is_known: &dyn Fn(&str, u64) -> bool, chunks: &mut Vec<Chunk>) {
+        let _ = (prefix, is_known, chunks);
+    }
+
+    /// Takes over the state that was saved under `prefix`. The processor is freshly built; after an error it is of no use.
+    ///
+    /// # Errors
+    /// A chunk of this processor is missing or unreadable.
+    fn restore(&mut self, prefix: &str, chunks: &BTreeMap<String, Chunk>) -> Result<(), StateError> {
+        let _ = (prefix, chunks);
+        Ok(())
+    }
+
+    /// The board called `board` for `group` as it stands, if this is that board.
+    fn query_board(&self, _board: &str, _group: &str) -> Option<LeaderboardResult> {
+        None
+    }
+
+    /// The engagement of a channel as it stands, if this computes it.
+    fn query_engagement(&self, _channel_id: &str) -> Option<EngagementResult> {
+        None
+    }
+
+    /// How much there is.
+    fn size(&self) -> StateSize {
+        StateSize::default()
+    }
 }

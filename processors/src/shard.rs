@@ -3,9 +3,10 @@
 //! Here is its pure half: the watermarks, and the processors that it feeds. Always holds: a watermark never falls; the
 //! shard's is never ahead of any of its partitions'. Does not know: the log, the clock, or when to commit.
 
-use schemas::{Event, Timestamp, Topic};
+use schemas::{EngagementResult, Event, LeaderboardResult, Timestamp, Topic};
 
 use crate::processor::{Arrival, Disposition, Output, Processor};
+use crate::state::{Chunk, StateError, StateSize};
 
 /// How a job treats time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,11 @@ pub struct Taken {
     pub is_late: bool,
     /// Its event time was too far in the future (or absurdly far in the past) and was cut off.
     pub is_clamped: bool,
+    /// An event with its id came before on the same topic: it was ignored, and the other fields say nothing.
+    pub is_duplicate: bool,
+    /// Its partition's watermark at its arrival, if something that is not in the log had raised it since the partition's
+    /// previous record: see [`Shard::raise`].
+    pub raised_to: Option<Timestamp>,
 }
 
 /// The pure half of a shard.
@@ -90,7 +96,7 @@ impl Shard {
                 Disposition::Ignored => {}
             }
         }
-        Taken { is_late: is_late && !is_taken, is_clamped: event_time != claimed }
+        Taken { is_late: is_late && !is_taken, is_clamped: event_time != claimed, ..Taken::default() }
     }
 
     /// Lets the shard's watermark follow its partitions, and the processors with it.
@@ -125,6 +131,62 @@ impl Shard {
         for processor in &mut self.processors {
             processor.advance(watermark, out);
         }
+    }
+
+    /// Repeats, before a record that is read again, the raise that [`Taken::raised_to`] reported for it.
+    pub fn raise(&mut self, topic: Topic, watermark: Timestamp) {
+        for input in self.inputs.iter_mut().filter(|input| input.topic == topic) {
+            input.watermark = input.watermark.max(watermark);
+        }
+    }
+
+    /// All state as chunks. Bytes are encoded only for chunks of which `is_known` does not say that the caller has that name and
+    /// version.
+    pub fn save(&mut self, is_known: &dyn Fn(&str, u64) -> bool) -> Vec<Chunk> {
+        let mut chunks = Vec::new();
+        for (index, processor) in self.processors.iter_mut().enumerate() {
+            processor.save(&format!("{index}"), is_known, &mut chunks);
+        }
+        chunks
+    }
+
+    /// Takes over the state that [`Shard::save`] gave. The shard is freshly built; after an error it is of no use.
+    ///
+    /// # Errors
+    /// A chunk is missing, unreadable, or none of this shard's.
+    pub fn restore(&mut self, chunks: Vec<Chunk>) -> Result<(), StateError> {
+        let chunks = chunks.into_iter().map(|chunk| (chunk.name.clone(), chunk)).collect();
+        for (index, processor) in self.processors.iter_mut().enumerate() {
+            processor.restore(&format!("{index}"), &chunks)?;
+        }
+        Ok(())
+    }
+
+    /// The board of a group as it stands: what is visible, in order of rank; not final, with the revision of the last
+    /// record. None if there is no such board or group.
+    #[must_use]
+    pub fn query(&self, board: &str, group: &str) -> Option<LeaderboardResult> {
+        self.processors.iter().find_map(|processor| processor.query_board(board, group))
+    }
+
+    /// The engagement of a channel as it stands, as [`Shard::query`] gives boards.
+    #[must_use]
+    pub fn query_engagement(&self, channel_id: &str) -> Option<EngagementResult> {
+        self.processors.iter().find_map(|processor| processor.query_engagement(channel_id))
+    }
+
+    /// How much state there is. Cheap.
+    #[must_use]
+    pub fn size(&self) -> StateSize {
+        let mut total = StateSize::default();
+        for size in self.processors.iter().map(|processor| processor.size()) {
+            total.groups += size.groups;
+            total.items += size.items;
+            total.pending += size.pending;
+            total.dedup_ids += size.dedup_ids;
+            total.bytes_estimate += size.bytes_estimate;
+        }
+        total
     }
 }
 

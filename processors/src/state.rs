@@ -29,3 +29,18 @@ pub struct StateError {
     /// What is wrong with it.
     pub problem: String,
 }
+
+/// How much state there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct StateSize {
+    /// Groups of boards, channels and markets with state.
+    pub groups: u64,
+    /// Items on boards, sessions, and repeated texts.
+    pub items: u64,
+    /// Events that were read and wait to become visible, once for every processor that counts them.
+    pub pending: u64,
+    /// Event ids that are remembered.
+    pub dedup_ids: u64,
+    /// About how much memory all of it takes.
+    pub bytes_estimate: u64,
+}
