@@ -112,6 +112,11 @@ impl Shard {
         self.inputs.iter_mut().filter(|input| input.topic == topic).for_each(|input| input.is_idle = true);
     }
 
+    /// Says that every partition is asked anew, after a restore or a pause: none is idle until it is marked so again.
+    pub fn mark_active(&mut self) {
+        self.inputs.iter_mut().for_each(|input| input.is_idle = false);
+    }
+
     /// Whether every partition is idle: then the watermark follows the clock, through [`Shard::advance_to`].
     #[must_use]
     pub fn is_idle(&self) -> bool {
