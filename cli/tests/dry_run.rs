@@ -36,7 +36,7 @@ fn boards_engagement_and_flags_come_out_with_the_schemas_names() {
     let lines = [
         chat_line(1, 0, "ada", "hello"),
         chat_line(2, 1, "bob", "hello there"),
-        chat_line(3, 2, "ada", "what an 1 D 1 0 T"),
+        chat_line(3, 2, "ada", "what an 1D10T"),
         "@tmi-sent-ts=never :x PRIVMSG #room :bad\n".to_owned(),
         chat_line(4, 70, "bob", "still here"),
         chat_line(5, 71, "bob", "and again"),
