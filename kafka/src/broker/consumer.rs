@@ -21,7 +21,7 @@ use crate::log::{
 
 use super::context::{Change, ConsumerEvents};
 use super::error::of_client;
-use super::partitions::{Owned, first_error, list, offsets, same_partitions};
+use super::partitions::{Owned, committed_positions, first_error, list, offsets, same_partitions};
 
 /// How long closing may take before the client is left behind.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -308,17 +308,7 @@ impl Consumer for BrokerConsumer {
         let client = self.client()?;
         let failed = |error: KafkaError| of_client(client.client(), "cannot get committed positions", &error);
         let found = client.committed_offsets(list(partitions), self.call_timeout).map_err(failed)?;
-        if let Some(error) = first_error(&found) {
-            return Err(failed(error));
-        }
-        let position = |partition: &TopicPartition| {
-            let element = found.find_partition(&partition.topic, partition.partition)?;
-            match element.offset() {
-                Offset::Offset(offset) => Some(Committed { offset, metadata: element.metadata().to_owned() }),
-                _ => None,
-            }
-        };
-        Ok(partitions.iter().map(position).collect())
+        committed_positions(&found, partitions).map_err(failed)
     }
 
     fn group(&self) -> Result<BrokerGroup, LogError> {

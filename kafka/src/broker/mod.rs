@@ -7,6 +7,7 @@ mod admin;
 mod consumer;
 mod context;
 mod error;
+mod groups;
 mod options;
 mod partitions;
 mod producer;
@@ -21,6 +22,7 @@ use crate::log::{Assignment, ConsumerOptions, Log, LogError, TopicPartition};
 
 pub use admin::{Creation, NewTopic, TopicDescription};
 pub use consumer::{BrokerConsumer, BrokerGroup};
+pub use groups::GroupMember;
 pub use options::{BrokerOptions, GroupProtocol};
 pub use producer::{BrokerProducer, BrokerTransactions};
 

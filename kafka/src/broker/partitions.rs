@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::{Offset, TopicPartitionList};
 
-use crate::log::{LogError, Position, TopicPartition};
+use crate::log::{Committed, LogError, Position, TopicPartition};
 
 /// The partitions as librdkafka takes them.
 pub(super) fn list(partitions: &[TopicPartition]) -> TopicPartitionList {
@@ -33,6 +33,24 @@ pub(super) fn offsets(positions: &[Position]) -> KafkaResult<TopicPartitionList>
 
 pub(super) fn first_error(list: &TopicPartitionList) -> Option<KafkaError> {
     list.elements().iter().find_map(|element| element.error().err())
+}
+
+/// What a question for committed positions found, in the order asked for.
+pub(super) fn committed_positions(
+    found: &TopicPartitionList,
+    partitions: &[TopicPartition],
+) -> KafkaResult<Vec<Option<Committed>>> {
+    if let Some(error) = first_error(found) {
+        return Err(error);
+    }
+    let position = |partition: &TopicPartition| {
+        let element = found.find_partition(&partition.topic, partition.partition)?;
+        match element.offset() {
+            Offset::Offset(offset) => Some(Committed { offset, metadata: element.metadata().to_owned() }),
+            _ => None,
+        }
+    };
+    Ok(partitions.iter().map(position).collect())
 }
 
 /// An answer must be about exactly what was reported: a partition left out would be read by nobody.
