@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use kafka::broker::{BrokerLog, BrokerOptions, GroupProtocol, NewTopic};
 use kafka::registry::{BasicAuth, Registry, RegistryError};
-use runtime::{SchemaLookup, WorkerOptions};
+use runtime::{Guarantee, SchemaLookup, WorkerOptions};
 use schemas::topics::{Partitioning, Retention};
 use schemas::{SchemaIds, Topic};
 
@@ -17,6 +17,9 @@ use crate::config::{self, Checked};
 
 /// How long a first answer is waited for.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the inputs of a shard may take to come one after the other under KIP-848.
+const SPLIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The log, once it answers.
 pub(crate) fn log(checked: &Checked) -> Result<BrokerLog> {
@@ -89,10 +92,18 @@ pub(crate) fn worker_options(
             .clone()
             .unwrap_or_else(|| format!("{prefix}ovation-{job}-{}", uuid::Uuid::now_v7())),
         instance_id: named,
+        guarantee: Guarantee::ExactlyOnce,
         commit_every: config::std_duration(process.commit_every),
         idle_after: config::std_duration(process.idle_after),
         session_timeout: config::std_duration(process.session_timeout),
+        split_timeout: match checked.config.kafka.group_protocol {
+            config::GroupProtocol::Classic => Duration::ZERO,
+            config::GroupProtocol::Consumer => SPLIT_TIMEOUT,
+        },
         poll_timeout: config::std_duration(process.commit_every).min(Duration::from_millis(100)),
+        late_to_dead_letter: false,
+        owner: None,
+        snapshots: None,
         schema_ids,
         schema_lookup,
     }

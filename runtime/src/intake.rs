@@ -22,6 +22,9 @@ pub type SchemaLookup = Arc<dyn Fn(u32) -> Result<Option<String>, String> + Send
 const LOOKUPS_MAX: u32 = 3;
 /// How long an id that nobody knew is left alone.
 const LEFT_ALONE_MICROS: i64 = 30_000_000;
+/// The reason of events that came too late.
+const LATE: &str = "late";
+const LATE_DETAIL: &str = "every window it belongs to was closed before it came";
 
 /// Turns records into events.
 pub struct Intake {
@@ -76,19 +79,25 @@ impl Intake {
     }
 }
 
-/// Takes one record into its shard; what cannot be read becomes a dead letter.
-#[allow(clippy::too_many_arguments)] // one call site; a struct of borrowed fields would only rename them
+/// What surrounds a record that is taken in.
+pub(crate) struct Context<'a> {
+    pub(crate) now: Now,
+    pub(crate) metrics: &'a JobMetrics,
+    pub(crate) job: &'a str,
+    pub(crate) late_to_dead_letter: bool,
+}
+
+/// Takes one record into its shard; what cannot be read becomes a dead letter, and what is late if that is asked for.
 pub(crate) fn take_record(
     intake: &mut Intake,
     shard: &mut LiveShard,
     topic: Topic,
     record: &Record<'_>,
-    now: Now,
-    metrics: &JobMetrics,
-    job: &str,
+    context: &Context<'_>,
     out: &mut Vec<Output>,
     dead: &mut Vec<DeadLetter>,
 ) {
+    let Context { now, metrics, job, late_to_dead_letter } = *context;
     let decoded = record.value.map(|value| intake.event(topic, value, now));
     let event = decoded.as_ref().and_then(|decoded| decoded.as_ref().ok());
     let ingest_time = match event {
@@ -100,12 +109,22 @@ pub(crate) fn take_record(
         add(&metrics.replayed, 1);
         return;
     }
+    add(&metrics.raises_forgotten, u64::from(progress.has_forgotten_raise));
     match decoded {
         None => add(&metrics.tombstones, 1),
         Some(Ok(_)) => {
+            let taken = progress.taken;
             add(&metrics.events, 1);
-            add(&metrics.late, u64::from(progress.taken.is_late));
-            add(&metrics.clamped, u64::from(progress.taken.is_clamped));
+            if taken.is_duplicate {
+                add(&metrics.duplicates, 1);
+                return;
+            }
+            add(&metrics.late, u64::from(taken.is_late));
+            add(&metrics.clamped, u64::from(taken.is_clamped));
+            if taken.is_late && late_to_dead_letter {
+                metrics.count_dead(LATE);
+                dead.push(dead_letter(record, job, LATE, LATE_DETAIL.to_owned(), now.wall));
+            }
         }
         Some(Err(error)) => {
             metrics.count_dead(error.reason());

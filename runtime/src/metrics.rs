@@ -25,6 +25,33 @@ pub struct JobMetrics {
     pub aborts: AtomicU64,
     /// Records read again, without showing anything, to rebuild a shard's state.
     pub replayed: AtomicU64,
+    /// Events that were ignored because one with their id came before.
+    pub duplicates: AtomicU64,
+    /// Snapshots stored.
+    pub snapshots: AtomicU64,
+    /// Bytes written for them.
+    pub snapshot_bytes: AtomicU64,
+    /// Snapshots that could not be stored.
+    pub snapshots_failed: AtomicU64,
+    /// Snapshots that were left out because the one before was still being written.
+    pub snapshots_skipped: AtomicU64,
+    /// Snapshots that were passed over because they were damaged or could not be read.
+    pub snapshots_damaged: AtomicU64,
+    /// The size of the shard's state of which a snapshot was stored last, in bytes.
+    pub state_bytes: AtomicU64,
+    /// Shards restored from a snapshot.
+    pub restores: AtomicU64,
+    /// Bytes of state restored.
+    pub restore_bytes: AtomicU64,
+    /// From asking for the last restored shard's snapshot until it was there, in microseconds.
+    pub restore_micros: AtomicU64,
+    /// Records that the shards here have still to read again.
+    pub restore_records_to_go: AtomicU64,
+    /// Shards that came back and went on at once.
+    pub unparked: AtomicU64,
+    /// Raises of watermarks that were forgotten before a snapshot made them needless: an event that was late only for them
+    /// may count when the state is computed again.
+    pub raises_forgotten: AtomicU64,
     /// The lowest watermark of the shards here, in microseconds since 1970; [`i64::MIN`] before the first event.
     pub watermark_micros: AtomicI64,
     dead: Mutex<BTreeMap<&'static str, u64>>,

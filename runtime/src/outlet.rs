@@ -1,20 +1,21 @@
-//! The way out of a worker: results and dead letters, and the positions that go with them, in one transaction.
+//! The way out of a worker: results and dead letters, encoded, and the positions that go with them.
 //!
 //! Always holds: positions are committed only here, together with what was sent since the last commit. After an error nothing
-//! of it is visible. Does not know: shards.
+//! of it is visible, if the delivery is exactly once. Does not know: shards.
 
 use std::sync::Arc;
 
-use kafka::{Log, Outgoing, Partitioned, Position, Transactions};
+use kafka::{Log, Outgoing, Partitioned, Position};
 use processors::Output;
-use schemas::{DeadLetter, Encoder, Message, SchemaIds, Topic};
+use schemas::{DeadLetter, Encoder, Message, Topic};
 
+use crate::delivery::{Delivery, delivery};
 use crate::metrics::{JobMetrics, add};
-use crate::worker::{Now, WorkerError};
+use crate::worker::{Now, WorkerError, WorkerOptions};
 
-/// A transactional writer that encodes.
+/// A writer that encodes.
 pub(crate) struct Outlet<L: Log> {
-    writer: L::Transactions,
+    delivery: Box<dyn Delivery<L>>,
     encoder: Encoder,
     topic_prefix: String,
     metrics: Arc<JobMetrics>,
@@ -27,15 +28,13 @@ impl<L: Log> Outlet<L> {
     /// Fences whoever used the same transactional id.
     pub(crate) fn new(
         log: &L,
-        transactional_id: &str,
-        topic_prefix: &str,
-        ids: SchemaIds,
+        options: &WorkerOptions,
         metrics: Arc<JobMetrics>,
     ) -> Result<Self, WorkerError> {
         Ok(Outlet {
-            writer: log.transactions(transactional_id)?,
-            encoder: Encoder::new(ids),
-            topic_prefix: topic_prefix.to_owned(),
+            delivery: delivery(log, options)?,
+            encoder: Encoder::new(options.schema_ids),
+            topic_prefix: options.topic_prefix.clone(),
             metrics,
             is_open: false,
             results: 0,
@@ -71,7 +70,7 @@ impl<L: Log> Outlet<L> {
             .map_err(|error| WorkerError::Encode(error.to_string()))?;
         self.open()?;
         let topic: Topic = M::TOPIC;
-        self.writer.send(&Outgoing {
+        self.delivery.send(&Outgoing {
             topic: &format!("{}{topic}", self.topic_prefix),
             partition: Partitioned::ByKey,
             timestamp_ms: now.wall.millis(),
@@ -83,16 +82,20 @@ impl<L: Log> Outlet<L> {
 
     fn open(&mut self) -> Result<(), WorkerError> {
         if !self.is_open {
-            self.writer.begin()?;
+            self.delivery.begin()?;
             self.is_open = true;
         }
         Ok(())
     }
 
     /// Commits what was sent, and the positions.
-    pub(crate) fn commit(&mut self, positions: &[Position], group: &L::Group) -> Result<(), WorkerError> {
+    pub(crate) fn commit(
+        &mut self,
+        positions: &[Position],
+        consumer: &mut L::Consumer,
+    ) -> Result<(), WorkerError> {
         self.open()?;
-        self.writer.commit(positions, group)?;
+        self.delivery.commit(positions, consumer)?;
         self.is_open = false;
         add(&self.metrics.commits, 1);
         add(&self.metrics.results, std::mem::take(&mut self.results));
@@ -103,7 +106,7 @@ impl<L: Log> Outlet<L> {
     pub(crate) fn abort(&mut self) -> Result<(), WorkerError> {
         self.results = 0;
         if self.is_open {
-            self.writer.abort()?;
+            self.delivery.abort()?;
             self.is_open = false;
             add(&self.metrics.aborts, 1);
         }

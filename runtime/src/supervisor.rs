@@ -5,19 +5,23 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use kafka::Log;
+use kafka::{Log, LogError};
 use processors::Job;
 use schemas::Timestamp;
 use tracing::{error, info, warn};
 
 use crate::metrics::JobMetrics;
+use crate::query::{Answer, Desk, Query};
 use crate::worker::{Now, Worker, WorkerError, WorkerOptions};
 
 const PAUSE_MIN: Duration = Duration::from_millis(500);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// How long a worker may take to answer a question.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A job on its threads.
 pub struct RunningJob {
@@ -25,6 +29,8 @@ pub struct RunningJob {
     pub name: String,
     /// Its counters.
     pub metrics: Arc<JobMetrics>,
+    /// Where questions about its live state go in.
+    pub desk: Desk,
     threads: Vec<JoinHandle<Result<(), WorkerError>>>,
 }
 
@@ -33,6 +39,14 @@ impl RunningJob {
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.threads.iter().any(JoinHandle::is_finished)
+    }
+
+    /// What `board` shows for `group` (a channel_id) now, or which shard to ask another instance for.
+    ///
+    /// # Errors
+    /// If the log does not tell how many partitions there are.
+    pub fn query(&self, board: &str, group: &str) -> Result<Answer, LogError> {
+        self.desk.query(board, group, ANSWER_TIMEOUT)
     }
 
     /// Waits for all workers.
@@ -61,17 +75,23 @@ pub fn start<L: Log>(
     stop: &Arc<AtomicBool>,
 ) -> RunningJob {
     let metrics = Arc::new(JobMetrics::default());
-    let spawn = |number: usize| {
-        let (log, job, options) = (log.clone(), Arc::clone(job), options(number));
-        let (metrics, stop) = (Arc::clone(&metrics), Arc::clone(stop));
+    let options: Vec<WorkerOptions> = (0..workers).map(options).collect();
+    let prefix = options.first().map(|options| options.topic_prefix.clone()).unwrap_or_default();
+    let (counted, input) = (log.clone(), job.inputs.first().map(|topic| format!("{prefix}{topic}")));
+    let (desk, questions) =
+        Desk::new(workers, move || input.as_ref().map_or(Ok(None), |input| counted.partition_count(input)));
+    let spawn = |(number, (options, questions)): (usize, (WorkerOptions, Receiver<Query>))| {
+        let (log, job, metrics, stop) =
+            (log.clone(), Arc::clone(job), Arc::clone(&metrics), Arc::clone(stop));
         let name = format!("{}-{number}", job.name);
-        let run = move || keep_running(&log, &job, &options, &metrics, &stop);
+        let run = move || keep_running(&log, &job, &options, &metrics, &questions, &stop);
         match std::thread::Builder::new().name(name).spawn(run) {
             Ok(thread) => thread,
             Err(error) => unreachable!("the system has no thread left: {error}"),
         }
     };
-    RunningJob { name: job.name.clone(), threads: (0..workers).map(spawn).collect(), metrics }
+    let threads = options.into_iter().zip(questions).enumerate().map(spawn).collect();
+    RunningJob { name: job.name.clone(), threads, metrics, desk }
 }
 
 fn keep_running<L: Log>(
@@ -79,12 +99,13 @@ fn keep_running<L: Log>(
     job: &Arc<Job>,
     options: &WorkerOptions,
     metrics: &Arc<JobMetrics>,
+    questions: &Receiver<Query>,
     stop: &AtomicBool,
 ) -> Result<(), WorkerError> {
     let mut pause = PAUSE_MIN;
     while !stop.load(Ordering::Relaxed) {
         let commits_before = metrics.commits.load(Ordering::Relaxed);
-        match run_once(log, job, options, metrics, stop) {
+        match run_once(log, job, options, metrics, questions, stop) {
             Ok(()) => return Ok(()),
             Err(reason) if reason.is_worth_retrying() => {
                 if metrics.commits.load(Ordering::Relaxed) > commits_before {
@@ -108,6 +129,7 @@ fn run_once<L: Log>(
     job: &Arc<Job>,
     options: &WorkerOptions,
     metrics: &Arc<JobMetrics>,
+    questions: &Receiver<Query>,
     stop: &AtomicBool,
 ) -> Result<(), WorkerError> {
     let started = Instant::now();
@@ -115,6 +137,7 @@ fn run_once<L: Log>(
     info!(job = job.name, "worker started");
     while !stop.load(Ordering::Relaxed) {
         worker.step(now(started))?;
+        worker.answer(questions);
     }
     worker.stop(now(started))?;
     info!(job = job.name, "worker stopped");

@@ -1,29 +1,39 @@
 //! A worker: one member of the job's consumer group, its shards and its transactional writer, stepped by its thread.
 //!
-//! One step: poll; take the records in; let watermarks advance; send what is to be shown; commit when it is time.
-//! Revoked partitions are committed before they are given up; an aborted transaction rolls the state back by rebuilding it.
+//! One step: poll; take the records in; let watermarks advance; send what is to be shown; hear what the keeper of snapshots has
+//! done; commit when it is time. Revoked partitions are committed before they are given up; an aborted
+//! transaction rolls the state back by rebuilding it.
 //!
-//! Always holds: positions are committed only inside the transaction that carries the outputs. A shard has the same partition
-//! number of every input of the job, or the worker refuses the assignment. Time comes in through [`Now`].
+//! Always holds: positions are committed only together with the outputs before them (see [`WorkerOptions::guarantee`]). A
+//! shard has the same partition number of every input of the job, or the worker refuses the assignment. No step waits
+//! for the store of snapshots. Time comes in through [`Now`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use kafka::{Consumer, ConsumerOptions, ErrorClass, Log, LogError, Polled};
 use processors::{Job, Output, Stamp, stamp};
-use schemas::{DeadLetter, SchemaIds, Timestamp, Topic};
+use schemas::{DeadLetter, Timestamp, Topic};
 use tracing::{debug, warn};
 
-use crate::horizon::UnreadableHorizon;
-use crate::intake::{Intake, SchemaLookup, take_record};
+use crate::assignment::Shares;
+use crate::horizon::{Note, UnreadableHorizon};
+use crate::intake::{Context, Intake, take_record};
 use crate::live::LiveShard;
 use crate::metrics::JobMetrics;
+pub use crate::options::{Guarantee, WorkerOptions};
 use crate::outlet::Outlet;
+use crate::query::Query;
+use crate::snapshot::store::Refused;
+use crate::snapshot::{Keeper, Reply};
 
 /// At most this many records are taken in between two looks at the clock.
 const BATCH_RECORDS_MAX: usize = 4_096;
+/// How often a shard that is being rebuilt says how far it is.
+const PROGRESS_EVERY_MICROS: i64 = 5_000_000;
 
 /// The time, as a step gets it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,29 +42,6 @@ pub struct Now {
     pub wall: Timestamp,
     /// Microseconds since some fixed moment, never falling.
     pub elapsed_micros: i64,
-}
-
-/// How a worker runs.
-#[derive(Clone)]
-pub struct WorkerOptions {
-    /// In front of every topic's name and of the group's.
-    pub topic_prefix: String,
-    /// A name for this worker that outlives a restart, for static membership and fencing; none: new each time.
-    pub instance_id: Option<String>,
-    /// The id under which this worker writes transactions.
-    pub transactional_id: String,
-    /// How often outputs and positions are committed.
-    pub commit_every: Duration,
-    /// How long a partition must bring nothing, although asked, to stop holding the others back.
-    pub idle_after: Duration,
-    /// How long the group waits for a silent member.
-    pub session_timeout: Duration,
-    /// How long one poll waits for a record.
-    pub poll_timeout: Duration,
-    /// The registry's ids of our schemas.
-    pub schema_ids: SchemaIds,
-    /// Asks the registry for other writers' schemas.
-    pub schema_lookup: SchemaLookup,
 }
 
 /// Why a worker cannot go on.
@@ -81,6 +68,12 @@ pub enum WorkerError {
         "{0}; another program may use this group, or a newer version of ovation; use another group or reset this one"
     )]
     Horizon(#[from] UnreadableHorizon),
+    /// A snapshot is of another configuration or another program.
+    #[error(transparent)]
+    Snapshot(#[from] Refused),
+    /// The keeper of snapshots cannot be started.
+    #[error("cannot start the keeper of snapshots: {0}")]
+    Keeper(std::io::Error),
     /// A result does not fit its schema: a bug.
     #[error("cannot encode a result: {0}")]
     Encode(String),
@@ -101,12 +94,20 @@ pub struct Worker<L: Log> {
     pub(crate) options: WorkerOptions,
     pub(crate) consumer: L::Consumer,
     pub(crate) outlet: Outlet<L>,
-    intake: Intake,
-    pub(crate) shards: BTreeMap<i32, LiveShard>,
-    metrics: Arc<JobMetrics>,
+    pub(crate) metrics: Arc<JobMetrics>,
     /// The full names of the job's input topics.
     pub(crate) topics: Vec<(Topic, Arc<str>)>,
+    /// The shards that take records in.
+    pub(crate) shards: BTreeMap<i32, LiveShard>,
+    /// What the group has given us, and the shards that do not take records in yet or any more.
+    pub(crate) shares: Shares,
+    /// Writes and reads snapshots.
+    pub(crate) keeper: Option<Keeper>,
+    /// The name under which the job's snapshots are kept.
+    pub(crate) folder: String,
+    intake: Intake,
     committed_at_micros: i64,
+    status_at_micros: i64,
 }
 
 /// What one poll brought, on its way out.
@@ -136,13 +137,10 @@ impl<L: Log> Worker<L> {
     ) -> Result<Self, WorkerError> {
         let full_name = |topic: &Topic| (*topic, Arc::from(format!("{}{topic}", options.topic_prefix)));
         let topics: Vec<(Topic, Arc<str>)> = job.inputs.iter().map(full_name).collect();
-        let outlet = Outlet::new(
-            &log,
-            &options.transactional_id,
-            &options.topic_prefix,
-            options.schema_ids,
-            Arc::clone(&metrics),
-        )?;
+        let outlet = Outlet::new(&log, &options, Arc::clone(&metrics))?;
+        let folder = format!("{}{}", options.topic_prefix, job.name);
+        let keeper = options.snapshots.as_ref().map(|snapshots| Keeper::new(snapshots, &job, &folder));
+        let keeper = keeper.transpose().map_err(WorkerError::Keeper)?;
         let consumer = log.join(&ConsumerOptions {
             group: group_id(&options.topic_prefix, &job.name),
             topics: topics.iter().map(|(_, name)| name.to_string()).collect(),
@@ -157,15 +155,24 @@ impl<L: Log> Worker<L> {
             consumer,
             outlet,
             shards: BTreeMap::new(),
+            shares: Shares::default(),
+            keeper,
+            folder,
             metrics,
             topics,
             committed_at_micros: i64::MIN,
+            status_at_micros: i64::MIN,
         })
     }
 
     /// The numbers of the shards that this worker owns.
     pub fn shard_numbers(&self) -> impl Iterator<Item = i32> + '_ {
         self.shards.keys().copied()
+    }
+
+    /// Answers the questions that wait. To be called between steps.
+    pub fn answer(&self, questions: &Receiver<Query>) {
+        questions.try_iter().for_each(|question| question.answer(&self.shards, &self.shares));
     }
 
     /// One round of the loop; returns within about `poll_timeout` if there is nothing to do.
@@ -178,6 +185,8 @@ impl<L: Log> Worker<L> {
             Polled::Assigned(partitions) => self.take_over(&partitions, now)?,
             Polled::Revoked { partitions, lost } => self.give_up(&partitions, lost, now)?,
         }
+        self.hear_keeper(now)?;
+        self.refuse_split_shards(now)?;
         self.look_for_idle_partitions(now)?;
         self.follow_clock(now)?;
         let is_due =
@@ -203,6 +212,7 @@ impl<L: Log> Worker<L> {
         let mut batch = Batch::default();
         let (intake, shards, metrics) = (&mut self.intake, &mut self.shards, &self.metrics);
         let (topics, job) = (&self.topics, &self.job);
+        let late_to_dead_letter = self.options.late_to_dead_letter;
         let mut outputs = Vec::new();
         let polled = self.consumer.poll(BATCH_RECORDS_MAX, self.options.poll_timeout, &mut |record| {
             let Some(topic) =
@@ -211,7 +221,8 @@ impl<L: Log> Worker<L> {
                 return;
             };
             let Some(shard) = shards.get_mut(&record.partition) else { return };
-            take_record(intake, shard, topic, record, now, metrics, &job.name, &mut outputs, &mut batch.dead);
+            let context = Context { now, metrics, job: &job.name, late_to_dead_letter };
+            take_record(intake, shard, topic, record, &context, &mut outputs, &mut batch.dead);
             batch.touched.insert(record.partition);
             batch.outputs.extend(outputs.drain(..).map(|output| (record.partition, output)));
         })?;
@@ -250,28 +261,57 @@ impl<L: Log> Worker<L> {
     /// Commits outputs and positions together, if there is anything new.
     pub(crate) fn commit(&mut self, now: Now) -> Result<(), WorkerError> {
         self.committed_at_micros = now.elapsed_micros;
-        let ready: Vec<i32> =
-            self.shards.values().filter(|s| s.has_news && !s.is_rebuilding()).map(|s| s.number).collect();
+        self.prepare_snapshots(now);
+        self.tell_progress(now);
+        let ready: Vec<i32> = self.shards.values().filter(|s| s.has_news).map(|s| s.number).collect();
         if ready.is_empty() && !self.outlet.is_open() {
             return Ok(());
         }
-        let committed = self.try_commit(&ready);
+        let committed = self.try_commit(&ready, now);
         self.roll_back_if_aborted(committed, now)
     }
 
-    fn try_commit(&mut self, ready: &[i32]) -> Result<(), WorkerError> {
+    fn try_commit(&mut self, ready: &[i32], now: Now) -> Result<(), WorkerError> {
+        let note =
+            Note { owner: self.options.owner.clone(), committed_at: Some(now.wall), ..Note::default() };
         let shards = ready.iter().filter_map(|number| self.shards.get(number));
-        let positions: Vec<_> = shards.flat_map(LiveShard::positions).collect();
-        let group = self.consumer.group()?;
-        self.outlet.commit(&positions, &group)?;
-        for number in ready {
-            if let Some(shard) = self.shards.get_mut(number) {
-                shard.has_news = false;
-            }
+        let positions: Vec<_> = shards.flat_map(|shard| shard.positions(&note)).collect();
+        self.outlet.commit(&positions, &mut self.consumer)?;
+        for shard in self.shards.values_mut().filter(|shard| shard.has_news) {
+            shard.was_committed(&positions);
         }
         let watermark =
             self.shards.values().map(|shard| shard.watermark().micros()).min().unwrap_or(i64::MIN);
         self.metrics.watermark_micros.store(watermark, Ordering::Relaxed);
+        self.take_snapshot(ready, now);
+        Ok(())
+    }
+
+    /// Now and then a shard that is being rebuilt commits what it had, for the sake of the note that goes with it.
+    fn tell_progress(&mut self, now: Now) {
+        if now.elapsed_micros.saturating_sub(self.status_at_micros) < PROGRESS_EVERY_MICROS {
+            return;
+        }
+        self.status_at_micros = now.elapsed_micros;
+        self.shards
+            .values_mut()
+            .filter(|shard| shard.is_rebuilding())
+            .for_each(|shard| shard.has_news = true);
+    }
+
+    /// Hears what has become of snapshots and restores, and tells how far restores have come.
+    fn hear_keeper(&mut self, now: Now) -> Result<(), WorkerError> {
+        while let Some(reply) = self.keeper.as_mut().and_then(Keeper::reply) {
+            match reply {
+                Reply::Saved { shard, outcome } => self.snapshot_saved(shard, outcome),
+                Reply::Loaded { ticket, shard, outcome } => {
+                    self.snapshot_loaded(ticket, shard, outcome?, now)?
+                }
+            }
+        }
+        self.load_next();
+        let to_go = self.shards.values().map(LiveShard::records_to_go).sum();
+        self.metrics.restore_records_to_go.store(to_go, Ordering::Relaxed);
         Ok(())
     }
 
@@ -286,11 +326,7 @@ impl<L: Log> Worker<L> {
             Err(WorkerError::Log(error)) if error.class == ErrorClass::MustAbort => {
                 warn!(job = self.job.name, %error, "transaction aborted, rebuilding state");
                 self.outlet.abort()?;
-                let partitions: Vec<_> = self.partitions().collect();
-                let starts = self.rebuild(&partitions, now)?;
-                for start in &starts {
-                    self.consumer.seek(start)?;
-                }
+                self.rebuild_all(now)?;
                 Ok(())
             }
             other => other,
@@ -336,6 +372,6 @@ impl<L: Log> Worker<L> {
     }
 }
 
-fn micros(duration: Duration) -> i64 {
+pub(crate) fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }

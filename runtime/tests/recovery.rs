@@ -12,7 +12,7 @@ use kafka::{Assignment, Consumer, Log, Outgoing, Partitioned, Producer, TopicPar
 use processors::{Job, JobConfig};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use runtime::{JobMetrics, Now, Worker, WorkerOptions};
+use runtime::{Guarantee, JobMetrics, Now, Worker, WorkerOptions};
 use schemas::json::JsonReader;
 use schemas::{
     ChatEvent, ChatKind, Encoder, Event, ReactionEvent, ReactionKind, SchemaIds, Timestamp, Topic,
@@ -151,11 +151,16 @@ fn options(number: usize, commit_every: Duration) -> WorkerOptions {
         instance_id: None,
         // Kept over restarts: the next one aborts what a crash left open.
         transactional_id: format!("worker-{number}"),
+        guarantee: Guarantee::ExactlyOnce,
         commit_every,
         // Longer than the disturbed part of a run lasts: idleness would depend on the run.
         idle_after: Duration::from_secs(3600),
         session_timeout: Duration::from_secs(10),
+        split_timeout: Duration::ZERO,
         poll_timeout: Duration::ZERO,
+        late_to_dead_letter: false,
+        owner: None,
+        snapshots: None,
         schema_ids: SchemaIds::local(),
         schema_lookup: Arc::new(|_| Ok(None)),
     }
