@@ -41,6 +41,7 @@ const PURE: [(&str, &[&str]); 2] = [
             "rustc-hash",
             "serde",
             "thiserror",
+            "twox-hash",
             "unicode-normalization",
         ],
     ),

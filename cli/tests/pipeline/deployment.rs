@@ -31,6 +31,7 @@ pub fn stack() -> &'static Stack {
 
 /// One deployment.
 pub struct Deployment {
+    stack: &'static Stack,
     pub prefix: String,
     database: String,
     roles: Vec<Child>,
@@ -38,9 +39,15 @@ pub struct Deployment {
 }
 
 impl Deployment {
-    /// Topics, schemas and tables under `name`.
+    /// Topics, schemas and tables under `name`, on the servers that all tests share.
     pub fn new(name: &str) -> Self {
+        Deployment::on(stack(), name)
+    }
+
+    /// Topics, schemas and tables under `name`, on these servers.
+    pub fn on(stack: &'static Stack, name: &str) -> Self {
         let deployment = Deployment {
+            stack,
             prefix: format!("{name}."),
             database: format!("test_{name}"),
             roles: Vec::new(),
@@ -55,6 +62,7 @@ impl Deployment {
     /// The same deployment, for roles that come and go on their own.
     pub fn attach(to: &Deployment) -> Self {
         Deployment {
+            stack: to.stack,
             prefix: to.prefix.clone(),
             database: to.database.clone(),
             roles: Vec::new(),
@@ -73,9 +81,9 @@ impl Deployment {
             .args(arguments)
             .current_dir(env!("CARGO_TARGET_TMPDIR"))
             .env("OVATION__TOPIC_PREFIX", &self.prefix)
-            .env("OVATION__KAFKA__BROKERS", stack().kafka_brokers())
-            .env("OVATION__SCHEMA_REGISTRY__URL", stack().registry_url())
-            .env("OVATION__CLICKHOUSE__URL", stack().clickhouse_url())
+            .env("OVATION__KAFKA__BROKERS", self.stack.kafka_brokers())
+            .env("OVATION__SCHEMA_REGISTRY__URL", self.stack.registry_url())
+            .env("OVATION__CLICKHOUSE__URL", self.stack.clickhouse_url())
             .env("OVATION__CLICKHOUSE__DATABASE", &self.database)
             .env("OVATION__DASHBOARD__LISTEN", "127.0.0.1:0")
             .envs(self.extra.iter().map(|(key, value)| (key, value)));
@@ -96,6 +104,13 @@ impl Deployment {
         self.roles.push(child);
     }
 
+    /// Kills the role started `index`-th, as the system does when memory runs out, and starts it anew.
+    pub fn kill_and_restart(&mut self, index: usize, arguments: &[&str]) {
+        self.roles[index].kill().expect("killed");
+        self.roles[index].wait().expect("ended");
+        self.roles[index] = self.command(arguments).stdout(Stdio::null()).spawn().expect("the binary runs");
+    }
+
     /// Asks the roles to stop; each must end well.
     pub fn stop(&mut self) {
         for role in &self.roles {
@@ -110,7 +125,7 @@ impl Deployment {
 
     /// Asks ClickHouse, in this deployment's database; the answer as text, one row a line.
     pub fn ask(&self, sql: &str) -> String {
-        let address = stack().clickhouse_url().trim_start_matches("http://").to_owned();
+        let address = self.stack.clickhouse_url().trim_start_matches("http://").to_owned();
         let mut stream = TcpStream::connect(&address).expect("clickhouse answers");
         let request = format!(
             "POST /?database={} HTTP/1.0\r\nHost: {address}\r\nContent-Length: {}\r\n\r\n{sql}",
@@ -140,7 +155,7 @@ impl Deployment {
 
     /// The log, for tests that write records of their own.
     pub fn log(&self) -> BrokerLog {
-        BrokerLog::new(BrokerOptions::new(stack().kafka_brokers())).expect("a log")
+        BrokerLog::new(BrokerOptions::new(self.stack.kafka_brokers())).expect("a log")
     }
 }
 

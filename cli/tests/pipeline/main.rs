@@ -7,3 +7,4 @@ mod bad_input;
 mod deployment;
 mod recordings;
 mod simulated;
+mod torture;
