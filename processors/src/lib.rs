@@ -3,18 +3,20 @@
 //! Always holds: pure and synchronous. No clock, no network, no file, no thread, no randomness; equal input gives equal
 //! output, record for record. Time comes from the events. Does not know: Kafka, or how it is run.
 //!
-//! Reading order: [`processor`] (what a processor is), [`shard`] (what feeds one), [`windows`] and [`pending`] (time), then the
+//! Reading order: [`processor`] (what a processor is), [`shard`] (what feeds one), [`windows`] and `pending` (time), [`state`] (what survives), then the
 //! processors themselves (`leaderboards`, `engagement`, `markets`, `moderation`), and how one is made and run: [`config`],
 //! [`job`], [`driver`].
 
 pub mod config;
+mod dedup;
 pub mod driver;
 mod engagement;
 pub mod job;
 mod leaderboards;
+mod maps;
 mod markets;
 mod moderation;
-pub mod pending;
+mod pending;
 pub mod processor;
 pub mod shard;
 pub mod state;

@@ -10,6 +10,7 @@
 
 mod candle;
 
+use std::collections::BTreeMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
@@ -19,8 +20,15 @@ use schemas::{Event, Timestamp};
 
 use crate::pending::Pending;
 use crate::processor::{Arrival, Disposition, Output, Processor};
+use crate::state::bytes::{Reader, Stored, Unreadable, stored};
+use crate::state::journal::{Entries, Journal};
+use crate::state::{Chunk, Head, StateError, StateSize};
 use crate::windows::{last_window_end, tick_at_or_after};
 use candle::{Candle, Trade};
+
+/// About what an open candle and a waiting trade take in memory.
+const CANDLE_BYTES: usize = 600;
+const TRADE_BYTES: usize = 160;
 
 /// Candles of one interval, validated: whole seconds, a multiple of `emit_every` or no longer than it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +50,18 @@ struct Market {
     symbol: Box<str>,
 }
 
+stored!(Market { venue, symbol });
+
+impl Stored for Arc<Market> {
+    fn put(&self, out: &mut Vec<u8>) {
+        (**self).put(out);
+    }
+
+    fn get(reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
+        reader.get().map(Arc::new)
+    }
+}
+
 #[derive(Hash)]
 struct MarketKey<'e> {
     venue: &'e str,
@@ -61,6 +81,12 @@ pub(crate) struct Candles {
     markets: HashSet<Arc<Market>, FxBuildHasher>,
     open: HashMap<Arc<Market>, Candle, FxBuildHasher>,
     window_end: Timestamp,
+    head: Head,
+    /// The candles of the open window as they were saved.
+    journal: Journal,
+    /// Whether it was saved or restored before: until then no change is remembered, since all would be written.
+    is_tracked: bool,
+    unsaved: Vec<Arc<Market>>,
 }
 
 impl Candles {
@@ -70,6 +96,10 @@ impl Candles {
             markets: HashSet::default(),
             open: HashMap::default(),
             window_end: Timestamp::MIN,
+            head: Head::default(),
+            journal: Journal::default(),
+            is_tracked: false,
+            unsaved: Vec::new(),
             spec,
         }
     }
@@ -115,6 +145,9 @@ impl Candles {
             if let Some(candle) = self.open.get_mut(&market) {
                 candle.is_changed = false;
                 candle.revision += 1;
+                if self.is_tracked && !std::mem::replace(&mut candle.is_unsaved, true) {
+                    self.unsaved.push(Arc::clone(&market));
+                }
                 let mut record = candle.record(&market.venue, &market.symbol);
                 record.interval_s = self.spec.interval_s;
                 record.window_start = self.window_end.plus_micros(-self.spec.interval_micros());
@@ -126,6 +159,8 @@ impl Candles {
         }
         if is_final {
             self.open.clear();
+            self.journal.clear();
+            self.unsaved.clear();
             // Markets that have nothing waiting are forgotten: only the set itself holds them.
             self.markets.retain(|market| Arc::strong_count(market) > 1);
         }
@@ -148,6 +183,59 @@ impl Processor for Candles {
     fn advance(&mut self, watermark: Timestamp, out: &mut Vec<Output>) {
         while let Some(tick) = self.next_tick().filter(|tick| *tick <= watermark) {
             self.write_tick(tick, out);
+        }
+    }
+
+    fn name(&self) -> String {
+        format!("candles.{}", self.spec.interval_s)
+    }
+
+    fn save(&mut self, prefix: &str, is_known: &dyn Fn(&str, u64) -> bool, chunks: &mut Vec<Chunk>) {
+        self.pending.save(prefix, is_known, chunks);
+        let mut changed = Entries::default();
+        for market in self.unsaved.drain(..) {
+            if let Some(candle) = self.open.get_mut(&market) {
+                candle.is_unsaved = false;
+                changed.put(|key| market.put(key), |value| candle.put(value));
+            }
+        }
+        let changed = std::mem::replace(&mut self.is_tracked, true).then_some(changed);
+        let open = &self.open;
+        self.journal.save(&format!("{prefix}/window"), is_known, chunks, changed, |all| {
+            open.iter()
+                .for_each(|(market, candle)| all.put(|key| market.put(key), |value| candle.put(value)));
+        });
+        self.head.save(format!("{prefix}/head"), is_known, chunks, |out| {
+            self.window_end.put(out);
+            self.pending.put_head(out);
+            self.journal.put_head(out);
+        });
+    }
+
+    fn restore(&mut self, prefix: &str, chunks: &BTreeMap<String, Chunk>) -> Result<(), StateError> {
+        self.journal = self.head.restore(&format!("{prefix}/head"), chunks, |head| {
+            self.window_end = head.get()?;
+            self.pending.get_head(head)?;
+            Journal::get_head(head)
+        })?;
+        self.is_tracked = true;
+        self.pending.restore(prefix, chunks)?;
+        self.journal.restore(&format!("{prefix}/window"), chunks, |key, value| {
+            let candle = value.ok_or(Unreadable("lacks a value"))?.get()?;
+            self.open.insert(key.get()?, candle);
+            Ok(())
+        })?;
+        self.markets = self.open.keys().map(Arc::clone).collect();
+        Ok(())
+    }
+
+    fn size(&self) -> StateSize {
+        let (groups, pending) = (self.open.len(), self.pending.len());
+        StateSize {
+            groups: groups as u64,
+            pending: pending as u64,
+            bytes_estimate: (groups * CANDLE_BYTES + pending * TRADE_BYTES) as u64,
+            ..StateSize::default()
         }
     }
 }

@@ -1,58 +1,191 @@
 //! The visible-from buffer: events that were read and wait for the tick that shows them.
 //!
 //! Always holds: what a tick gets is in the order (visible from, topic, offset), whatever order the partitions were
-//! read in. Memory is what arrives within the lateness and one tick. Does not know: what it holds.
+//! read in. Memory is what arrives within the lateness and one tick. A save writes what was filed since the last one; what was
+//! shown since is known by the tick up to which everything was taken. Does not know: what it holds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::{Timestamp, Topic};
 
 use crate::processor::Arrival;
+use crate::state::bytes::{Reader, Stored, Unreadable};
+use crate::state::journal::{Entries, Journal};
+use crate::state::{Chunk, StateError};
 use crate::windows::tick_after;
 
 /// A value and where it stands in the order of visibility.
 #[derive(Clone, Debug)]
-pub struct Entry<T> {
+pub(crate) struct Entry<T> {
     /// The instant from which records may show it.
-    pub visible_from: Timestamp,
+    pub(crate) visible_from: Timestamp,
     topic: Topic,
     offset: i64,
     /// The value.
-    pub value: T,
+    pub(crate) value: T,
+}
+
+impl<T> Entry<T> {
+    fn position(&self) -> (Timestamp, Topic, i64) {
+        (self.visible_from, self.topic, self.offset)
+    }
+}
+
+/// What one tick shows.
+struct Tick<T> {
+    entries: Vec<Entry<T>>,
+    /// So many of them, from the first, were saved.
+    saved_len: usize,
 }
 
 /// Values by the tick that shows them.
-#[derive(Clone, Debug)]
-pub struct Pending<T> {
+pub(crate) struct Pending<T> {
     step_micros: i64,
-    by_tick: BTreeMap<Timestamp, Vec<Entry<T>>>,
+    by_tick: BTreeMap<Timestamp, Tick<T>>,
+    len: usize,
+    /// Ticks up to this one were taken, and nothing can be filed for them any more.
+    taken_until: Timestamp,
+    /// Ticks with entries that were not saved.
+    changed: BTreeSet<Timestamp>,
+    journal: Journal,
 }
 
 impl<T> Pending<T> {
     /// For ticks at multiples of `step_micros`.
-    #[must_use]
-    pub fn new(step_micros: i64) -> Self {
-        Pending { step_micros, by_tick: BTreeMap::new() }
+    pub(crate) fn new(step_micros: i64) -> Self {
+        Pending {
+            step_micros,
+            by_tick: BTreeMap::new(),
+            len: 0,
+            taken_until: Timestamp::MIN,
+            changed: BTreeSet::new(),
+            journal: Journal::default(),
+        }
     }
 
     /// Files a value. Values of one event keep their order.
-    pub fn file(&mut self, arrival: &Arrival, value: T) {
+    pub(crate) fn file(&mut self, arrival: &Arrival, value: T) {
         let visible_from = arrival.visible_from();
-        let entry = Entry { visible_from, topic: arrival.topic, offset: arrival.offset, value };
-        self.by_tick.entry(tick_after(visible_from, self.step_micros)).or_default().push(entry);
+        self.insert(Entry { visible_from, topic: arrival.topic, offset: arrival.offset, value });
+    }
+
+    fn insert(&mut self, entry: Entry<T>) -> &mut Tick<T> {
+        let tick = tick_after(entry.visible_from, self.step_micros);
+        let slot = self.by_tick.entry(tick).or_insert_with(|| {
+            self.changed.insert(tick);
+            Tick { entries: Vec::new(), saved_len: 0 }
+        });
+        if slot.saved_len == slot.entries.len() && slot.saved_len > 0 {
+            self.changed.insert(tick);
+        }
+        slot.entries.push(entry);
+        self.len += 1;
+        slot
     }
 
     /// The next tick that has something to show.
-    #[must_use]
-    pub fn first_tick(&self) -> Option<Timestamp> {
+    pub(crate) fn first_tick(&self) -> Option<Timestamp> {
         self.by_tick.first_key_value().map(|(tick, _)| *tick)
     }
 
+    /// How many values wait.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
     /// Takes out what becomes visible in the records of `tick`, in order.
-    pub fn take(&mut self, tick: Timestamp) -> Vec<Entry<T>> {
-        let mut entries = self.by_tick.remove(&tick).unwrap_or_default();
-        entries.sort_by_key(|entry| (entry.visible_from, entry.topic, entry.offset));
+    pub(crate) fn take(&mut self, tick: Timestamp) -> Vec<Entry<T>> {
+        self.taken_until = self.taken_until.max(tick);
+        self.changed.remove(&tick);
+        let mut entries = self.by_tick.remove(&tick).map(|tick| tick.entries).unwrap_or_default();
+        self.len -= entries.len();
+        entries.sort_by_key(Entry::position);
         entries
+    }
+}
+
+impl<T: Stored> Pending<T> {
+    /// Adds the chunks.
+    pub(crate) fn save(
+        &mut self,
+        prefix: &str,
+        is_known: &dyn Fn(&str, u64) -> bool,
+        chunks: &mut Vec<Chunk>,
+    ) {
+        if self.by_tick.is_empty() {
+            self.journal.clear();
+        }
+        let mut changed = Entries::default();
+        for tick in std::mem::take(&mut self.changed) {
+            if let Some(slot) = self.by_tick.get_mut(&tick) {
+                put(&slot.entries[slot.saved_len..], &mut changed);
+                slot.saved_len = slot.entries.len();
+            }
+        }
+        let by_tick = &self.by_tick;
+        self.journal.save(&format!("{prefix}/pending"), is_known, chunks, Some(changed), |all| {
+            by_tick.values().for_each(|slot| put(&slot.entries, all));
+        });
+    }
+
+    /// Adds to the processor's head what [`Pending::get_head`] reads; after [`Pending::save`].
+    pub(crate) fn put_head(&self, out: &mut Vec<u8>) {
+        self.taken_until.put(out);
+        self.journal.put_head(out);
+    }
+
+    /// Reads the processor's head.
+    pub(crate) fn get_head(&mut self, reader: &mut Reader<'_>) -> Result<(), Unreadable> {
+        self.taken_until = reader.get()?;
+        self.journal = Journal::get_head(reader)?;
+        Ok(())
+    }
+
+    /// Takes over what was saved, after [`Pending::get_head`].
+    ///
+    /// # Errors
+    /// A chunk is missing or unreadable.
+    pub(crate) fn restore(
+        &mut self,
+        prefix: &str,
+        chunks: &BTreeMap<String, Chunk>,
+    ) -> Result<(), StateError> {
+        let mut journal = std::mem::take(&mut self.journal);
+        let mut entries = Vec::new();
+        journal.restore(&format!("{prefix}/pending"), chunks, |key, value| {
+            let (visible_from, topic, offset) = (key.get()?, key.get()?, key.get()?);
+            let index: u64 = key.get()?;
+            let value: T = value.ok_or(Unreadable("lacks a value"))?.get()?;
+            entries.push((index, Entry { visible_from, topic, offset, value }));
+            Ok(())
+        })?;
+        self.journal = journal;
+        entries.retain(|(_, entry)| tick_after(entry.visible_from, self.step_micros) > self.taken_until);
+        entries.sort_by_key(|(index, entry)| (entry.position(), *index));
+        for (_, entry) in entries {
+            let slot = self.insert(entry);
+            slot.saved_len = slot.entries.len();
+        }
+        self.changed.clear();
+        Ok(())
+    }
+}
+
+/// Adds entries under their position and, for values of one event, their place among them.
+fn put<T: Stored>(entries: &[Entry<T>], out: &mut Entries) {
+    let mut index = 0u64;
+    for (at, entry) in entries.iter().enumerate() {
+        let is_of_one_event = at > 0 && entries[at - 1].position() == entry.position();
+        index = if is_of_one_event { index + 1 } else { 0 };
+        out.put(
+            |key| {
+                entry.visible_from.put(key);
+                entry.topic.put(key);
+                entry.offset.put(key);
+                index.put(key);
+            },
+            |value| entry.value.put(value),
+        );
     }
 }
 
@@ -76,6 +209,7 @@ mod tests {
         pending.file(&arrival(Topic::Chat, 10, 10, i64::MIN), "at the tick: shown by the next");
         let tick = Timestamp::from_micros(10);
         assert_eq!(pending.first_tick(), Some(tick));
+        assert_eq!(pending.len(), 6);
         let shown: Vec<_> = pending.take(tick).into_iter().map(|entry| entry.value).collect();
         assert_eq!(shown, ["chat at 2", "chat 7 at 5", "chat 8 at 5", "viewer at 5", "late, visible from 6"]);
         assert_eq!(pending.first_tick(), Some(Timestamp::from_micros(20)));

@@ -100,20 +100,18 @@ pub trait Processor: Send {
     /// [`Timestamp::MAX`] ends the input: every window is closed and every record written.
     fn advance(&mut self, watermark: Timestamp, out: &mut Vec<Output>);
 
+    /// Its name among the processors of a shard, as it may stand in the names of chunks. It does not depend on the others.
+    fn name(&self) -> String;
+
     /// Adds the state's chunks, named `prefix/...`, to `chunks`. Bytes are encoded only for chunks of which `is_known` says that
     /// the caller has that name and version. Called between advances, never within one.
-    fn save(&mut self, prefix: &str, is_known: &dyn Fn(&str, u64) -> bool, chunks: &mut Vec<Chunk>) {
-        let _ = (prefix, is_known, chunks);
-    }
+    fn save(&mut self, prefix: &str, is_known: &dyn Fn(&str, u64) -> bool, chunks: &mut Vec<Chunk>);
 
     /// Takes over the state that was saved under `prefix`. The processor is freshly built; after an error it is of no use.
     ///
     /// # Errors
     /// A chunk of this processor is missing or unreadable.
-    fn restore(&mut self, prefix: &str, chunks: &BTreeMap<String, Chunk>) -> Result<(), StateError> {
-        let _ = (prefix, chunks);
-        Ok(())
-    }
+    fn restore(&mut self, prefix: &str, chunks: &BTreeMap<String, Chunk>) -> Result<(), StateError>;
 
     /// The board called `board` for `group` as it stands, if this is that board.
     fn query_board(&self, _board: &str, _group: &str) -> Option<LeaderboardResult> {
@@ -125,8 +123,6 @@ pub trait Processor: Send {
         None
     }
 
-    /// How much there is.
-    fn size(&self) -> StateSize {
-        StateSize::default()
-    }
+    /// How much there is. Cheap.
+    fn size(&self) -> StateSize;
 }

@@ -3,10 +3,14 @@
 //! Here is its pure half: the watermarks, and the processors that it feeds. Always holds: a watermark never falls; the
 //! shard's is never ahead of any of its partitions'. Does not know: the log, the clock, or when to commit.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use schemas::{EngagementResult, Event, LeaderboardResult, Timestamp, Topic};
 
+use crate::dedup::{self, Memory};
 use crate::processor::{Arrival, Disposition, Output, Processor};
-use crate::state::{Chunk, StateError, StateSize};
+use crate::state::bytes::{Stored, stored};
+use crate::state::{Chunk, Head, StateError, StateSize};
 
 /// How a job treats time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,19 +19,34 @@ pub struct ShardSettings {
     pub lateness_micros: i64,
     /// How far an event may be ahead of its ingest time, in microseconds; what is further ahead is cut off there.
     pub future_skew_micros: i64,
+    /// How long the id of an event is remembered, in microseconds of its topic's event time; zero: no id is.
+    pub dedup_for_micros: i64,
+    /// How many ids are remembered at most, an equal share for every topic.
+    pub dedup_ids_max: usize,
 }
 
 /// No event time is taken for earlier or later than some 73,000 years from 1970: beyond, window arithmetic would saturate.
 const EARLIEST: Timestamp = Timestamp::from_micros(i64::MIN / 4);
 const LATEST: Timestamp = Timestamp::from_micros(i64::MAX / 4);
 
-/// One partition's clock.
-#[derive(Clone, Debug)]
+/// One partition: its clock, and what it brought.
 struct Input {
     topic: Topic,
+    clock: Clock,
+    /// The ids of its events, if they are to be remembered.
+    memory: Option<Memory>,
+}
+
+/// One partition's clock.
+#[derive(Clone, Copy, Debug)]
+struct Clock {
     watermark: Timestamp,
     is_idle: bool,
+    /// Whether the watermark was raised, by other than its records, since the last one.
+    is_raised: bool,
 }
+
+stored!(Clock { watermark, is_idle, is_raised });
 
 /// What happened to one event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -49,14 +68,21 @@ pub struct Shard {
     inputs: Vec<Input>,
     watermark: Timestamp,
     processors: Vec<Box<dyn Processor>>,
+    head: Head,
 }
 
 impl Shard {
     /// A shard that has seen nothing.
     #[must_use]
     pub fn new(settings: ShardSettings, topics: &[Topic], processors: Vec<Box<dyn Processor>>) -> Self {
-        let input = |topic: &Topic| Input { topic: *topic, watermark: Timestamp::MIN, is_idle: false };
-        Shard { settings, inputs: topics.iter().map(input).collect(), watermark: Timestamp::MIN, processors }
+        let ids_max = settings.dedup_ids_max / topics.len().max(1);
+        let input = |topic: &Topic| Input {
+            topic: *topic,
+            clock: Clock { watermark: Timestamp::MIN, is_idle: false, is_raised: false },
+            memory: (settings.dedup_for_micros > 0).then(|| Memory::new(settings.dedup_for_micros, ids_max)),
+        };
+        let inputs = topics.iter().map(input).collect();
+        Shard { settings, inputs, watermark: Timestamp::MIN, processors, head: Head::default() }
     }
 
     /// The shard's watermark: every window that ends at or before it is closed.
@@ -82,12 +108,15 @@ impl Shard {
         let claimed = event.header().event_time;
         let latest = ingest_time.plus_micros(self.settings.future_skew_micros).min(LATEST);
         let event_time = claimed.min(latest).max(EARLIEST);
-        if input.is_idle {
-            input.is_idle = false;
-            input.watermark = input.watermark.max(self.watermark);
+        let event_id = event.header().event_id;
+        if input.memory.as_mut().is_some_and(|memory| memory.is_duplicate(event_id, event_time)) {
+            return Taken { is_duplicate: true, ..Taken::default() };
         }
-        let arrival = Arrival { topic, offset, event_time, partition_watermark: input.watermark };
-        input.watermark = input.watermark.max(event_time.plus_micros(-self.settings.lateness_micros));
+        let clock = &mut input.clock;
+        clock.is_idle = false;
+        let raised_to = std::mem::take(&mut clock.is_raised).then_some(clock.watermark);
+        let arrival = Arrival { topic, offset, event_time, partition_watermark: clock.watermark };
+        clock.watermark = clock.watermark.max(event_time.plus_micros(-self.settings.lateness_micros));
         let (mut is_taken, mut is_late) = (false, false);
         for processor in &mut self.processors {
             match processor.process(event, &arrival, out) {
@@ -96,12 +125,18 @@ impl Shard {
                 Disposition::Ignored => {}
             }
         }
-        Taken { is_late: is_late && !is_taken, is_clamped: event_time != claimed, ..Taken::default() }
+        Taken {
+            is_late: is_late && !is_taken,
+            is_clamped: event_time != claimed,
+            is_duplicate: false,
+            raised_to,
+        }
     }
 
     /// Lets the shard's watermark follow its partitions, and the processors with it.
     pub fn advance(&mut self, out: &mut Vec<Output>) {
-        let least = self.inputs.iter().filter(|input| !input.is_idle).map(|input| input.watermark).min();
+        let busy = self.inputs.iter().map(|input| &input.clock).filter(|clock| !clock.is_idle);
+        let least = busy.map(|clock| clock.watermark).min();
         if let Some(least) = least {
             self.advance_to(least, out);
         }
@@ -109,18 +144,21 @@ impl Shard {
 
     /// Says that nothing has come from a partition for a while although it was asked: it no longer holds the others back.
     pub fn mark_idle(&mut self, topic: Topic) {
-        self.inputs.iter_mut().filter(|input| input.topic == topic).for_each(|input| input.is_idle = true);
+        self.inputs
+            .iter_mut()
+            .filter(|input| input.topic == topic)
+            .for_each(|input| input.clock.is_idle = true);
     }
 
     /// Says that every partition is asked anew, after a restore or a pause: none is idle until it is marked so again.
     pub fn mark_active(&mut self) {
-        self.inputs.iter_mut().for_each(|input| input.is_idle = false);
+        self.inputs.iter_mut().for_each(|input| input.clock.is_idle = false);
     }
 
     /// Whether every partition is idle: then the watermark follows the clock, through [`Shard::advance_to`].
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.inputs.iter().all(|input| input.is_idle)
+        self.inputs.iter().all(|input| input.clock.is_idle)
     }
 
     /// Raises the watermark to at least `watermark`: by elapsed time when all is idle, to the horizon of an earlier run,
@@ -131,7 +169,7 @@ impl Shard {
         }
         self.watermark = watermark;
         for input in &mut self.inputs {
-            input.watermark = input.watermark.max(watermark);
+            input.clock.raise(watermark);
         }
         for processor in &mut self.processors {
             processor.advance(watermark, out);
@@ -139,18 +177,44 @@ impl Shard {
     }
 
     /// Repeats, before a record that is read again, the raise that [`Taken::raised_to`] reported for it.
+    ///
+    /// A partition's watermark follows its records; but while it is idle it is drawn along by the others', and when all are, by the
+    /// clock, and a horizon raises it too. That is in no log, and may make a record late. So [`Shard::process`] says of the
+    /// first record after such a raise what its partition's watermark was; who keeps (topic, offset, watermark) and calls this
+    /// before that record is processed again gets the same results. `process` then reports it again, so that it is kept for
+    /// the next time too.
     pub fn raise(&mut self, topic: Topic, watermark: Timestamp) {
-        for input in self.inputs.iter_mut().filter(|input| input.topic == topic) {
-            input.watermark = input.watermark.max(watermark);
-        }
+        self.inputs
+            .iter_mut()
+            .filter(|input| input.topic == topic)
+            .for_each(|input| input.clock.raise(watermark));
     }
 
-    /// All state as chunks. Bytes are encoded only for chunks of which `is_known` does not say that the caller has that name and
-    /// version.
+    /// All state as chunks: watermarks, remembered ids, and that of every processor. Bytes are encoded only for chunks of which
+    /// `is_known` does not say that the caller has that name and version.
+    ///
+    /// Cheap where little changed since the last call, if that one's chunks are known; a caller that lost some gets them
+    /// again, at the worst everything. What changed is remembered from the first save or restore on, and until the next save.
+    /// Names and versions tell contents apart along one line of saves and restores; of two shards that were restored from one
+    /// snapshot, both may give one name and version to different contents.
     pub fn save(&mut self, is_known: &dyn Fn(&str, u64) -> bool) -> Vec<Chunk> {
         let mut chunks = Vec::new();
-        for (index, processor) in self.processors.iter_mut().enumerate() {
-            processor.save(&format!("{index}"), is_known, &mut chunks);
+        let (watermark, inputs) = (self.watermark, &self.inputs);
+        self.head.save("shard".to_owned(), is_known, &mut chunks, |out| {
+            watermark.put(out);
+            (inputs.len() as u64).put(out);
+            for input in inputs {
+                input.topic.put(out);
+                input.clock.put(out);
+            }
+        });
+        for input in &mut self.inputs {
+            if let Some(memory) = &mut input.memory {
+                memory.save(&dedup::prefix(input.topic), is_known, &mut chunks);
+            }
+        }
+        for processor in &mut self.processors {
+            processor.save(&processor.name(), is_known, &mut chunks);
         }
         chunks
     }
@@ -160,11 +224,28 @@ impl Shard {
     /// # Errors
     /// A chunk is missing, unreadable, or none of this shard's.
     pub fn restore(&mut self, chunks: Vec<Chunk>) -> Result<(), StateError> {
-        let chunks = chunks.into_iter().map(|chunk| (chunk.name.clone(), chunk)).collect();
-        for (index, processor) in self.processors.iter_mut().enumerate() {
-            processor.restore(&format!("{index}"), &chunks)?;
+        let chunks: BTreeMap<String, Chunk> =
+            chunks.into_iter().map(|chunk| (chunk.name.clone(), chunk)).collect();
+        let (watermark, clocks): (_, Vec<(Topic, Clock)>) =
+            self.head.restore("shard", &chunks, |head| Ok((head.get()?, head.get()?)))?;
+        self.watermark = watermark;
+        if !clocks.iter().map(|(topic, _)| *topic).eq(self.inputs.iter().map(|input| input.topic)) {
+            return Err(StateError::new("shard", "is of a job that reads other topics"));
         }
-        Ok(())
+        for (input, (_, clock)) in self.inputs.iter_mut().zip(clocks) {
+            input.clock = clock;
+            if let Some(memory) = &mut input.memory {
+                memory.restore(&dedup::prefix(input.topic), &chunks)?;
+            }
+        }
+        for processor in &mut self.processors {
+            processor.restore(&processor.name(), &chunks)?;
+        }
+        let names: BTreeSet<String> = self.save(&|_, _| true).into_iter().map(|chunk| chunk.name).collect();
+        match chunks.keys().find(|name| !names.contains(*name)) {
+            Some(unknown) => Err(StateError::new(unknown, "is none of this shard's")),
+            None => Ok(()),
+        }
     }
 
     /// The board of a group as it stands: what is visible, in order of rank; not final, with the revision of the last
@@ -183,15 +264,30 @@ impl Shard {
     /// How much state there is. Cheap.
     #[must_use]
     pub fn size(&self) -> StateSize {
-        let mut total = StateSize::default();
+        let dedup_ids: usize =
+            self.inputs.iter().filter_map(|input| Some(input.memory.as_ref()?.len())).sum();
+        let mut total = StateSize {
+            dedup_ids: dedup_ids as u64,
+            bytes_estimate: (dedup_ids * dedup::ID_BYTES) as u64,
+            ..StateSize::default()
+        };
         for size in self.processors.iter().map(|processor| processor.size()) {
             total.groups += size.groups;
             total.items += size.items;
             total.pending += size.pending;
-            total.dedup_ids += size.dedup_ids;
             total.bytes_estimate += size.bytes_estimate;
         }
         total
+    }
+}
+
+impl Clock {
+    /// Raises the watermark by other than a record.
+    fn raise(&mut self, watermark: Timestamp) {
+        if watermark > self.watermark {
+            self.watermark = watermark;
+            self.is_raised = true;
+        }
     }
 }
 
@@ -221,6 +317,20 @@ mod tests {
 
         fn advance(&mut self, watermark: Timestamp, _: &mut Vec<Output>) {
             self.0.lock().unwrap().push(format!("watermark {}", watermark.micros()));
+        }
+
+        fn name(&self) -> String {
+            "spy".to_owned()
+        }
+
+        fn save(&mut self, _: &str, _: &dyn Fn(&str, u64) -> bool, _: &mut Vec<Chunk>) {}
+
+        fn restore(&mut self, _: &str, _: &BTreeMap<String, Chunk>) -> Result<(), StateError> {
+            Ok(())
+        }
+
+        fn size(&self) -> StateSize {
+            StateSize::default()
         }
     }
 
@@ -270,7 +380,12 @@ mod tests {
 
     fn shard() -> (Shard, Seen) {
         let seen = Seen::default();
-        let settings = ShardSettings { lateness_micros: 10, future_skew_micros: 1_000 };
+        let settings = ShardSettings {
+            lateness_micros: 10,
+            future_skew_micros: 1_000,
+            dedup_for_micros: 0,
+            dedup_ids_max: 0,
+        };
         (Shard::new(settings, &[Topic::Trades, Topic::Viewers], vec![Box::new(Spy(seen.clone()))]), seen)
     }
 

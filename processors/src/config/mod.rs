@@ -20,6 +20,12 @@ pub struct JobConfig {
     /// How far an event may be ahead of its ingest time; what is further ahead is cut off there.
     #[serde(default = "future_skew")]
     pub future_skew: Duration,
+    /// How long the id of an event is remembered, in event time: what comes again within it counts once. Zero: no id is.
+    #[serde(default = "ten_minutes")]
+    pub dedup_for: Duration,
+    /// How many ids a shard remembers at most, an equal share for every input topic; beyond, the oldest are forgotten.
+    #[serde(default = "a_million")]
+    pub dedup_ids_max: u32,
     /// Leaderboards.
     #[serde(default)]
     pub boards: Vec<BoardConfig>,
@@ -233,6 +239,14 @@ fn half_a_minute() -> Duration {
 
 fn one_minute() -> Duration {
     Duration::from_secs(60)
+}
+
+fn ten_minutes() -> Duration {
+    Duration::from_secs(600)
+}
+
+fn a_million() -> u32 {
+    1_000_000
 }
 
 fn one() -> u8 {

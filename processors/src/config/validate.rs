@@ -25,6 +25,9 @@ use crate::shard::ShardSettings;
 const K_MAX: u32 = 10_000;
 /// Panes that a rolling window may consist of.
 const PANES_MAX: i64 = 10_000;
+/// Event ids that a shard may be asked to remember.
+const IDS_MIN: u32 = 1_000;
+const IDS_MAX: u32 = 100_000_000;
 /// Repetitions that may be asked for.
 const REPETITIONS_MAX: u32 = 1_000;
 /// The worst severity.
@@ -108,6 +111,13 @@ impl JobConfig {
         problems.require(groups.all(|group| Some(group) == first), "", || {
             "reads trades, which are keyed by market, together with events keyed by channel: make two jobs of it".to_owned()
         });
+        let is_remembered = self.dedup_for.micros() > 0;
+        problems.require(!is_remembered || (IDS_MIN..=IDS_MAX).contains(&self.dedup_ids_max), "dedup_ids_max", || {
+            format!(
+                "is {}: it goes from {IDS_MIN} to {IDS_MAX}; dedup_for = \"0s\" switches the search for duplicates off",
+                self.dedup_ids_max
+            )
+        });
         if !problems.0.is_empty() {
             return Err(problems.0);
         }
@@ -116,6 +126,8 @@ impl JobConfig {
             settings: ShardSettings {
                 lateness_micros: self.lateness.micros(),
                 future_skew_micros: self.future_skew.micros(),
+                dedup_for_micros: self.dedup_for.micros(),
+                dedup_ids_max: self.dedup_ids_max as usize,
             },
             inputs: inputs.into_iter().collect(),
             boards,

@@ -13,11 +13,12 @@
 //! Always holds: state is bounded by the sessions heard of within the time-out and the distinct names of the open
 //! window; silent sessions and empty channels are dropped. Does not know: what the numbers mean for a channel's size.
 
+mod saved;
 mod sessions;
 mod window;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -30,9 +31,17 @@ use schemas::{
 use crate::leaderboards::reaction_count;
 use crate::pending::{Entry, Pending};
 use crate::processor::{Arrival, Disposition, Output, Processor};
+use crate::state::bytes::stored;
+use crate::state::{Chunk, StateError, StateSize};
 use crate::windows::{last_window_end, tick_at_or_after};
-use sessions::{Expiry, Sessions};
+use saved::Saved;
+use sessions::{Expiry, Heard, Sessions};
 use window::{Activity, Counts, ViewerActivity};
+
+/// About what a channel, a session (with its name among the window's) and a waiting event take in memory.
+const CHANNEL_BYTES: usize = 800;
+const SESSION_BYTES: usize = 300;
+const WAITING_BYTES: usize = 250;
 
 /// Engagement as configured, validated: `emit_every_micros` divides `window_micros`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +60,8 @@ struct Waiting {
     tells_presence: bool,
 }
 
+stored!(Waiting { channel_id, event_time, activity, is_in_window, tells_presence });
+
 /// When to look, which channel, which session. The earliest first.
 type TimeOut = (Timestamp, Arc<str>, Arc<str>);
 
@@ -60,6 +71,8 @@ struct Channel {
     counts: Counts,
     /// Records written for the open window.
     revision: i64,
+    /// Whether it is among the changes that the next save writes.
+    is_unsaved: bool,
 }
 
 /// Engagement of the channels of one shard.
@@ -74,6 +87,8 @@ pub(crate) struct Engagement {
     active: BTreeSet<Arc<str>>,
     /// Channels that changed since the last tick.
     changed: BTreeSet<Arc<str>>,
+    last_tick: Timestamp,
+    saved: Saved,
 }
 
 impl Engagement {
@@ -85,6 +100,8 @@ impl Engagement {
             window_end: Timestamp::MIN,
             active: BTreeSet::new(),
             changed: BTreeSet::new(),
+            last_tick: Timestamp::MIN,
+            saved: Saved::default(),
             spec,
         }
     }
@@ -108,12 +125,14 @@ impl Engagement {
             self.take_in(entry);
         }
         self.time_out_until(tick);
+        self.last_tick = tick;
         let changed = std::mem::take(&mut self.changed);
         self.active.extend(changed.iter().map(Arc::clone));
         let is_final = tick == end;
         for channel_id in if is_final { std::mem::take(&mut self.active) } else { changed } {
             if let Some(channel) = self.channels.get_mut(&channel_id) {
                 channel.revision += 1;
+                self.saved.note_channel(&channel_id, &mut channel.is_unsaved);
                 out.push(Output::Engagement(self.spec.record(&channel_id, channel, tick, end)));
                 if is_final {
                     channel.counts = Counts::default();
@@ -124,23 +143,31 @@ impl Engagement {
                 }
             }
         }
+        if is_final {
+            self.saved.clear_window();
+        }
     }
 
     /// Takes in an event that becomes visible.
     fn take_in(&mut self, entry: Entry<Waiting>) {
         let waiting = entry.value;
         let channel = self.channels.entry(Arc::clone(&waiting.channel_id)).or_default();
+        let saved = &mut self.saved;
         if waiting.is_in_window {
-            channel.counts.add(&waiting.activity);
+            let channel_id = &waiting.channel_id;
+            channel.counts.add(&waiting.activity, |kind, name| saved.note_name(channel_id, kind, name));
         }
         if let (true, Activity::Viewer(viewer)) = (waiting.tells_presence, &waiting.activity) {
             let is_watching = viewer.kind != ViewerKind::Leave;
-            let sessions = &mut channel.sessions;
-            if let Some(session_id) =
-                sessions.hear(entry.visible_from, &viewer.session_id, waiting.event_time, is_watching)
-            {
-                let due = waiting.event_time.plus_micros(self.spec.heartbeat_timeout_micros);
-                self.time_outs.push(Reverse((due, Arc::clone(&waiting.channel_id), session_id)));
+            let (sessions, session_id) = (&mut channel.sessions, &viewer.session_id);
+            let due = waiting.event_time.plus_micros(self.spec.heartbeat_timeout_micros);
+            match sessions.hear(entry.visible_from, session_id, waiting.event_time, is_watching, due) {
+                Heard::New(session_id) => {
+                    saved.note_session(&waiting.channel_id, &session_id, sessions);
+                    self.time_outs.push(Reverse((due, Arc::clone(&waiting.channel_id), session_id)));
+                }
+                Heard::Changed(session_id) => saved.note_session(&waiting.channel_id, &session_id, sessions),
+                Heard::Same => {}
             }
         }
         self.changed.insert(waiting.channel_id);
@@ -154,7 +181,9 @@ impl Engagement {
             }
             let Some(Reverse((at, channel_id, session_id))) = self.time_outs.pop() else { break };
             let Some(channel) = self.channels.get_mut(&channel_id) else { continue };
-            match channel.sessions.time_out(at, &session_id, self.spec.heartbeat_timeout_micros) {
+            let expiry = channel.sessions.time_out(at, &session_id, self.spec.heartbeat_timeout_micros);
+            self.saved.note_session(&channel_id, &session_id, &mut channel.sessions);
+            match expiry {
                 Expiry::Later(due) => self.time_outs.push(Reverse((due, channel_id, session_id))),
                 Expiry::Silent => {
                     self.changed.insert(channel_id);
@@ -164,6 +193,7 @@ impl Engagement {
                         && !self.active.contains(&channel_id)
                         && !self.changed.contains(&channel_id);
                     if is_unused {
+                        self.saved.note_channel(&channel_id, &mut channel.is_unsaved);
                         self.channels.remove(&channel_id);
                     }
                 }
@@ -268,6 +298,42 @@ impl Processor for Engagement {
     fn advance(&mut self, watermark: Timestamp, out: &mut Vec<Output>) {
         while let Some(tick) = self.next_tick().filter(|tick| *tick <= watermark) {
             self.write_tick(tick, out);
+        }
+    }
+
+    fn name(&self) -> String {
+        "engagement".to_owned()
+    }
+
+    fn save(&mut self, prefix: &str, is_known: &dyn Fn(&str, u64) -> bool, chunks: &mut Vec<Chunk>) {
+        self.save_chunks(prefix, is_known, chunks);
+    }
+
+    fn restore(&mut self, prefix: &str, chunks: &BTreeMap<String, Chunk>) -> Result<(), StateError> {
+        self.restore_chunks(prefix, chunks)
+    }
+
+    fn query_engagement(&self, channel_id: &str) -> Option<EngagementResult> {
+        let channel = self.channels.get(channel_id)?;
+        let is_over = self.last_tick == self.window_end;
+        let end =
+            if is_over { self.window_end.plus_micros(self.spec.window_micros) } else { self.window_end };
+        let mut record = self.spec.record(channel_id, channel, self.last_tick, end);
+        if is_over {
+            // The next window has begun with those who are watching.
+            record.peak_concurrent_viewers = record.concurrent_viewers;
+        }
+        Some(record)
+    }
+
+    fn size(&self) -> StateSize {
+        let (groups, items, pending) = (self.channels.len(), self.time_outs.len(), self.pending.len());
+        StateSize {
+            groups: groups as u64,
+            items: items as u64,
+            pending: pending as u64,
+            bytes_estimate: (groups * CHANNEL_BYTES + items * SESSION_BYTES + pending * WAITING_BYTES) as u64,
+            ..StateSize::default()
         }
     }
 }

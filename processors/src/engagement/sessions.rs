@@ -10,14 +10,24 @@
 use std::sync::Arc;
 
 use hashbrown::HashMap;
+use hashbrown::hash_map::EntryRef;
 use rustc_hash::FxBuildHasher;
 use schemas::Timestamp;
 
+use crate::state::bytes::stored;
+
+/// A session as far as it is known.
 #[derive(Clone, Copy, Debug)]
-struct Session {
+pub(super) struct Session {
     last_seen: Timestamp,
     is_watching: bool,
+    /// When to look whether it fell silent; perhaps too early.
+    pub(super) due: Timestamp,
+    /// Whether it is among the changes that the next save writes.
+    is_unsaved: bool,
 }
+
+stored!(Session { last_seen, is_watching, due }..{ is_unsaved });
 
 /// The sessions of one channel.
 #[derive(Clone, Debug)]
@@ -33,6 +43,17 @@ impl Default for Sessions {
     fn default() -> Self {
         Sessions { known: HashMap::default(), watching: 0, peak: 0, now: Timestamp::MIN }
     }
+}
+
+/// What became of a session that was heard of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// It is new: its time-out must be watched.
+    New(Arc<str>),
+    /// It changed.
+    Changed(Arc<str>),
+    /// Something older or nothing new was heard.
+    Same,
 }
 
 /// What became of a session whose time-out was looked at.
@@ -73,35 +94,41 @@ impl Sessions {
         }
     }
 
-    /// A session was heard of (or left, if not `is_watching`). Returns its key if it is new: its time-out must be watched.
+    /// A session was heard of (or left, if not `is_watching`). If it is new, `due` is when to look whether it fell silent.
     pub(super) fn hear(
         &mut self,
         visible_from: Timestamp,
         session_id: &str,
         event_time: Timestamp,
         is_watching: bool,
-    ) -> Option<Arc<str>> {
+        due: Timestamp,
+    ) -> Heard {
         self.move_to(visible_from);
-        if let Some(session) = self.known.get_mut(session_id) {
-            if event_time >= session.last_seen {
-                self.watching += i64::from(is_watching) - i64::from(session.is_watching);
-                *session = Session { last_seen: event_time, is_watching };
-            }
-            return None;
+        let EntryRef::Occupied(mut known) = self.known.entry_ref(session_id) else {
+            let key: Arc<str> = Arc::from(session_id);
+            self.watching += i64::from(is_watching);
+            let session = Session { last_seen: event_time, is_watching, due, is_unsaved: false };
+            self.known.insert(Arc::clone(&key), session);
+            return Heard::New(key);
+        };
+        let session = known.get_mut();
+        if event_time < session.last_seen {
+            return Heard::Same;
         }
-        let key: Arc<str> = Arc::from(session_id);
-        self.watching += i64::from(is_watching);
-        self.known.insert(Arc::clone(&key), Session { last_seen: event_time, is_watching });
-        Some(key)
+        self.watching += i64::from(is_watching) - i64::from(session.is_watching);
+        (session.last_seen, session.is_watching) = (event_time, is_watching);
+        Heard::Changed(Arc::clone(known.key()))
     }
 
     /// The time-out of a session, as far as it was known when it was set, is reached.
     pub(super) fn time_out(&mut self, instant: Timestamp, session_id: &str, timeout_micros: i64) -> Expiry {
-        let Some(session) = self.known.get(session_id).copied() else { return Expiry::Forgotten };
+        let Some(session) = self.known.get_mut(session_id) else { return Expiry::Forgotten };
         let due = session.last_seen.plus_micros(timeout_micros);
         if due > instant {
+            session.due = due;
             return Expiry::Later(due);
         }
+        let session = *session;
         self.known.remove(session_id);
         if !session.is_watching {
             return Expiry::Forgotten;
@@ -109,5 +136,44 @@ impl Sessions {
         self.move_to(instant);
         self.watching -= 1;
         Expiry::Silent
+    }
+
+    /// The session is among the changes that the next save writes. False if it was already.
+    pub(super) fn mark_unsaved(&mut self, session_id: &str) -> bool {
+        self.known.get_mut(session_id).is_none_or(|session| !std::mem::replace(&mut session.is_unsaved, true))
+    }
+
+    /// The session for a save that writes it; none if it is gone.
+    pub(super) fn mark_saved(&mut self, session_id: &str) -> Option<&Session> {
+        let session = self.known.get_mut(session_id)?;
+        session.is_unsaved = false;
+        Some(session)
+    }
+
+    /// All sessions.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Session)> {
+        self.known.iter()
+    }
+
+    /// What is to be saved besides the sessions: the peak, and up to when it holds.
+    pub(super) fn peak(&self) -> (i64, Timestamp) {
+        (self.peak, self.now)
+    }
+
+    /// Takes over what [`Sessions::peak`] gave.
+    pub(super) fn restore_peak(&mut self, (peak, now): (i64, Timestamp)) {
+        (self.peak, self.now) = (peak, now);
+    }
+
+    /// Takes over a session, or that it is gone.
+    pub(super) fn restore(&mut self, session_id: &str, session: Option<Session>) {
+        let before = match session {
+            Some(session) => {
+                self.watching += i64::from(session.is_watching);
+                self.known.insert(Arc::from(session_id), session)
+            }
+            None => self.known.remove(session_id),
+        };
+        self.watching -= i64::from(before.is_some_and(|session| session.is_watching));
     }
 }

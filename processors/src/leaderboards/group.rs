@@ -16,6 +16,8 @@
 //!
 //! Does not know: windows, beyond the panes it is told to drop.
 
+pub(super) mod saved;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -40,23 +42,44 @@ struct Item {
     /// Score and instant under which it stands in the order, if it does.
     placed: Option<(i128, Timestamp)>,
     is_touched: bool,
+    /// Whether it is among the changes that the next save writes.
+    is_unsaved: bool,
 }
 
-type Scores = HashMap<Arc<str>, i128, FxBuildHasher>;
+/// What an item has in one pane.
+#[derive(Clone, Copy, Debug, Default)]
+struct PaneScore {
+    score: i128,
+    is_unsaved: bool,
+}
+
+/// The scores of one pane.
+#[derive(Clone, Debug, Default)]
+struct Pane {
+    scores: HashMap<Arc<str>, PaneScore, FxBuildHasher>,
+    unsaved: Vec<Arc<str>>,
+}
 
 /// The scores of one group.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Group {
     items: HashMap<Arc<str>, Item, FxBuildHasher>,
     order: BTreeSet<Place>,
-    panes: BTreeMap<Timestamp, Scores>,
+    panes: BTreeMap<Timestamp, Pane>,
     touched: Vec<Arc<str>>,
+    unsaved: Vec<Arc<str>>,
     total: i128,
     previous_ranks: HashMap<Arc<str>, i32, FxBuildHasher>,
     /// Records written for the open window.
     pub(super) revision: i64,
+    /// The end of the window to which the last record belongs.
+    pub(super) recorded_end: Option<Timestamp>,
     /// Whether something changed since the last record.
     pub(super) is_changed: bool,
+    /// Whether it is among the changes that the next save writes.
+    pub(super) is_unsaved: bool,
+    /// Items when the board last counted its own.
+    pub(super) counted_items: usize,
 }
 
 /// A score on its way into a group.
@@ -68,6 +91,8 @@ pub(super) struct Gain<'a> {
     pub(super) event_time: Timestamp,
     /// The start of the pane that remembers it until it expires; none if it never does.
     pub(super) pane: Option<Timestamp>,
+    /// Whether to remember the change for the next save.
+    pub(super) is_tracked: bool,
 }
 
 impl Group {
@@ -77,8 +102,8 @@ impl Group {
     }
 
     /// Items with a score.
-    pub(super) fn item_count(&self) -> i64 {
-        self.items.len() as i64
+    pub(super) fn len(&self) -> usize {
+        self.items.len()
     }
 
     /// The sum of all scores.
@@ -98,6 +123,7 @@ impl Group {
             label: None,
             placed: None,
             is_touched: false,
+            is_unsaved: false,
         });
         item.score += gain.score;
         item.reached = item.reached.max(gain.event_time);
@@ -107,8 +133,16 @@ impl Group {
         if !std::mem::replace(&mut item.is_touched, true) {
             self.touched.push(Arc::clone(&key));
         }
+        if gain.is_tracked && !std::mem::replace(&mut item.is_unsaved, true) {
+            self.unsaved.push(Arc::clone(&key));
+        }
         if let Some(pane) = gain.pane {
-            *self.panes.entry(pane).or_default().entry(key).or_insert(0) += gain.score;
+            let pane = self.panes.entry(pane).or_default();
+            let held = pane.scores.entry(Arc::clone(&key)).or_default();
+            held.score += gain.score;
+            if gain.is_tracked && !std::mem::replace(&mut held.is_unsaved, true) {
+                pane.unsaved.push(key);
+            }
         }
         self.total += gain.score;
     }
@@ -117,14 +151,14 @@ impl Group {
     pub(super) fn expire(&mut self, window_start: Timestamp) -> bool {
         let kept = self.panes.split_off(&window_start);
         let expired = std::mem::replace(&mut self.panes, kept);
-        for (key, score) in expired.values().flatten() {
+        for (key, held) in expired.values().flat_map(|pane| &pane.scores) {
             if let Some(item) = self.items.get_mut(key) {
-                item.score -= score;
+                item.score -= held.score;
                 if !std::mem::replace(&mut item.is_touched, true) {
                     self.touched.push(Arc::clone(key));
                 }
             }
-            self.total -= score;
+            self.total -= held.score;
         }
         !expired.is_empty()
     }
@@ -154,9 +188,8 @@ impl Group {
         }
     }
 
-    /// The first `k` places, with the ranks of the last time this was called.
-    pub(super) fn top(&mut self, k: usize) -> Vec<LeaderboardEntry> {
-        let mut ranks = HashMap::with_capacity_and_hasher(k.min(self.order.len()), FxBuildHasher);
+    /// The first `k` places, with the ranks that were last remembered.
+    pub(super) fn top(&self, k: usize) -> Vec<LeaderboardEntry> {
         let mut entries = Vec::with_capacity(k.min(self.order.len()));
         for (place, rank) in self.order.iter().take(k).zip(1..) {
             let label = self.items.get(&place.item).and_then(|item| item.label.as_deref());
@@ -167,10 +200,15 @@ impl Group {
                 score: to_amount(place.score.0),
                 previous_rank: self.previous_ranks.get(&place.item).copied(),
             });
-            ranks.insert(Arc::clone(&place.item), rank);
         }
-        self.previous_ranks = ranks;
         entries
+    }
+
+    /// The first `k` ranks are the previous ones of the next record.
+    pub(super) fn remember_ranks(&mut self, k: usize) {
+        self.previous_ranks.clear();
+        let ranks = self.order.iter().take(k).zip(1..).map(|(place, rank)| (Arc::clone(&place.item), rank));
+        self.previous_ranks.extend(ranks);
     }
 }
 

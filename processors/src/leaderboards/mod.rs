@@ -16,20 +16,31 @@
 //! Does not know: where the events come from.
 
 mod group;
+mod saved;
 mod scores;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
 use schemas::{Event, Freshness, LeaderboardResult, Timestamp};
 
+use saved::Saved;
+
 use crate::config::{BoardItem, BoardSource};
 use crate::pending::Pending;
 use crate::processor::{Arrival, Disposition, Output, Processor};
+use crate::state::bytes::stored;
+use crate::state::{Chunk, StateError, StateSize, chunk_name};
 use crate::windows::{last_window_end, tick_at_or_after};
 use group::{Gain, Group};
 pub(crate) use scores::reaction_count;
+
+/// About what a group, an item and a waiting score take in memory, texts of some twelve bytes included.
+const GROUP_BYTES: usize = 400;
+const ITEM_BYTES: usize = 400;
+const WAITING_BYTES: usize = 150;
 
 /// A leaderboard as configured, validated.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,6 +72,8 @@ struct Waiting {
     event_time: Timestamp,
 }
 
+stored!(Waiting { group, item, label, score, event_time });
+
 /// One leaderboard for every group of a shard.
 pub(crate) struct Board {
     spec: BoardSpec,
@@ -68,6 +81,9 @@ pub(crate) struct Board {
     groups: HashMap<Arc<str>, Group, FxBuildHasher>,
     last_tick: Timestamp,
     window_end: Option<Timestamp>,
+    /// Items on all boards.
+    item_count: usize,
+    saved: Saved,
 }
 
 impl Board {
@@ -77,6 +93,8 @@ impl Board {
             groups: HashMap::default(),
             last_tick: Timestamp::MIN,
             window_end: None,
+            item_count: 0,
+            saved: Saved::default(),
             spec,
         }
     }
@@ -102,6 +120,7 @@ impl Board {
         if self.window_end != Some(end) {
             self.window_end = Some(end);
             let start = end.plus_micros(-window.length_micros);
+            self.saved.expire(start);
             for (name, group) in &mut self.groups {
                 group.revision = 0;
                 if group.expire(start) {
@@ -118,12 +137,14 @@ impl Board {
         for entry in self.pending.take(tick) {
             let waiting = entry.value;
             let group = self.groups.entry(Arc::clone(&waiting.group)).or_default();
+            let pane = self.spec.window.map(|window| waiting.event_time.floor(window.slide_micros));
             group.add(&Gain {
                 item: &waiting.item,
                 label: waiting.label.as_deref(),
                 score: i128::from(waiting.score),
                 event_time: waiting.event_time,
-                pane: self.spec.window.map(|window| waiting.event_time.floor(window.slide_micros)),
+                pane,
+                is_tracked: self.saved.note(pane),
             });
             if !std::mem::replace(&mut group.is_changed, true) {
                 changed.push(waiting.group);
@@ -146,8 +167,14 @@ impl Board {
                 if group.is_changed || (is_final && !group.is_empty()) {
                     group.is_changed = false;
                     group.revision += 1;
-                    let record = record(&self.spec, self.window_end, tick, &name, group);
+                    group.recorded_end = self.window_end;
+                    let mut record = record(&self.spec, self.window_end, tick, &name, group);
+                    record.is_final = is_final;
                     out.push(Output::Leaderboard(record));
+                    group.remember_ranks(self.spec.k);
+                    self.item_count = self.item_count - group.counted_items + group.len();
+                    group.counted_items = group.len();
+                    self.saved.note_group(&name, group);
                 }
             }
         }
@@ -162,7 +189,7 @@ fn record(
     window_end: Option<Timestamp>,
     tick: Timestamp,
     name: &str,
-    group: &mut Group,
+    group: &Group,
 ) -> LeaderboardResult {
     let length_micros = spec.window.map_or(0, |window| window.length_micros);
     LeaderboardResult {
@@ -171,10 +198,10 @@ fn record(
         window: spec.window_kind.to_owned(),
         window_start: window_end.map(|end| end.plus_micros(-length_micros)),
         window_end,
-        is_final: window_end == Some(tick),
+        is_final: false,
         revision: group.revision,
         entries: group.top(spec.k),
-        item_count: group.item_count(),
+        item_count: group.len() as i64,
         total_score: group.total(),
         freshness: Freshness { as_of: tick, ..Freshness::default() },
     }
@@ -218,6 +245,34 @@ impl Processor for Board {
     fn advance(&mut self, watermark: Timestamp, out: &mut Vec<Output>) {
         while let Some(tick) = self.next_tick().filter(|tick| *tick <= watermark) {
             self.write_tick(tick, out);
+        }
+    }
+
+    fn name(&self) -> String {
+        format!("board.{}", chunk_name(&self.spec.name))
+    }
+
+    fn save(&mut self, prefix: &str, is_known: &dyn Fn(&str, u64) -> bool, chunks: &mut Vec<Chunk>) {
+        self.save_chunks(prefix, is_known, chunks);
+    }
+
+    fn restore(&mut self, prefix: &str, chunks: &BTreeMap<String, Chunk>) -> Result<(), StateError> {
+        self.restore_chunks(prefix, chunks)
+    }
+
+    fn query_board(&self, board: &str, group: &str) -> Option<LeaderboardResult> {
+        let found = self.groups.get(group).filter(|_| self.spec.name == board)?;
+        Some(record(&self.spec, self.window_end, self.last_tick, group, found))
+    }
+
+    fn size(&self) -> StateSize {
+        let (groups, items, pending) = (self.groups.len(), self.item_count, self.pending.len());
+        StateSize {
+            groups: groups as u64,
+            items: items as u64,
+            pending: pending as u64,
+            bytes_estimate: (groups * GROUP_BYTES + items * ITEM_BYTES + pending * WAITING_BYTES) as u64,
+            ..StateSize::default()
         }
     }
 }

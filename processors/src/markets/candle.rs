@@ -5,6 +5,8 @@
 
 use schemas::{Aggressor, Amount, CandleResult, Decimal, Freshness, Quote, Timestamp, TradeEvent};
 
+use crate::state::bytes::{Reader, Stored, Unreadable, stored};
+
 /// The largest number of a `decimal(38, _)`, in units.
 const LARGEST_UNITS: i128 = 10i128.pow(38) - 1;
 
@@ -17,12 +19,35 @@ pub(super) struct Trade {
     aggressor: Aggressor,
 }
 
+stored!(Trade { position, price, quantity, aggressor });
+
 /// Where a trade stands in the order of its market. A trade without a number stands before those with one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Position {
     event_time: Timestamp,
     trade_id: Option<i64>,
     event_id: Box<str>,
+}
+
+stored!(Position { event_time, trade_id, event_id });
+
+impl Stored for Aggressor {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.push(match self {
+            Aggressor::Buy => 0,
+            Aggressor::Sell => 1,
+            Aggressor::Unknown => 2,
+        });
+    }
+
+    fn get(reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
+        match reader.take(1)? {
+            [0] => Ok(Aggressor::Buy),
+            [1] => Ok(Aggressor::Sell),
+            [2] => Ok(Aggressor::Unknown),
+            _ => Err(Unreadable("names a side that does not exist")),
+        }
+    }
 }
 
 impl Trade {
@@ -46,6 +71,8 @@ struct Side {
     count: i64,
     volume: Amount,
 }
+
+stored!(Side { count, volume });
 
 impl Side {
     fn add(&mut self, quantity: Amount) {
@@ -72,7 +99,14 @@ pub(super) struct Candle {
     pub(super) revision: i64,
     /// Whether a trade came since the last record.
     pub(super) is_changed: bool,
+    /// Whether it is among the changes that the next save writes.
+    pub(super) is_unsaved: bool,
 }
+
+// It is saved between ticks, when it has not changed since its record.
+stored!(Candle {
+    first, last, open, close, high, low, all, quote_volume, taker_buy, taker_sell, trade_ids, revision,
+} .. { is_changed, is_unsaved });
 
 impl Candle {
     /// A candle of one trade.
@@ -91,6 +125,7 @@ impl Candle {
             trade_ids: None,
             revision: 0,
             is_changed: true,
+            is_unsaved: false,
         };
         candle.add(trade);
         candle

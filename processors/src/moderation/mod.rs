@@ -12,11 +12,13 @@ mod normalise;
 mod repeated_text;
 mod terms;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use schemas::{ChatEvent, ChatKind, Event, Freshness, ModerationFlag, SuggestedAction, Timestamp};
 
 use crate::processor::{Arrival, Disposition, Output, Processor};
+use crate::state::{Chunk, StateError, StateSize};
 pub(crate) use links::{LinksSpec, is_domain};
 use normalise::Normalised;
 use repeated_text::RepeatedText;
@@ -25,6 +27,9 @@ pub(crate) use terms::{TermSpec, Terms, action_for, normal_form};
 
 /// Characters of a message that a flag carries.
 const FLAG_TEXT_CHARS_MAX: usize = 500;
+
+/// About what a remembered text takes in memory.
+const TEXT_BYTES: usize = 250;
 
 /// Roles whose messages are not looked at.
 const EXEMPT_ROLES: [&str; 2] = ["broadcaster", "moderator"];
@@ -122,5 +127,27 @@ impl Processor for Moderation {
         if let Some(rule) = &mut self.repeated_text {
             rule.advance(watermark);
         }
+    }
+
+    fn name(&self) -> String {
+        "moderation".to_owned()
+    }
+
+    fn save(&mut self, prefix: &str, is_known: &dyn Fn(&str, u64) -> bool, chunks: &mut Vec<Chunk>) {
+        if let Some(rule) = &mut self.repeated_text {
+            rule.save(&format!("{prefix}/repeated_text"), is_known, chunks);
+        }
+    }
+
+    fn restore(&mut self, prefix: &str, chunks: &BTreeMap<String, Chunk>) -> Result<(), StateError> {
+        match &mut self.repeated_text {
+            Some(rule) => rule.restore(&format!("{prefix}/repeated_text"), chunks),
+            None => Ok(()),
+        }
+    }
+
+    fn size(&self) -> StateSize {
+        let items = self.repeated_text.as_ref().map_or(0, RepeatedText::len);
+        StateSize { items: items as u64, bytes_estimate: (items * TEXT_BYTES) as u64, ..StateSize::default() }
     }
 }

@@ -6,14 +6,17 @@
 //! watermark, and at most twice as many entries.
 //! Does not know: what is said. Emoji and signs alone are never the same text: waves of them are how a chat cheers.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
-use hashbrown::HashMap;
-use rustc_hash::FxBuildHasher;
 use schemas::Timestamp;
 
 use super::normalise::Normalised;
 use super::{Finding, Verdict};
+use crate::maps::{ByName, value_of};
+use crate::state::bytes::{Reader, Stored, Unreadable, put_str};
+use crate::state::journal::{Entries, Journal};
+use crate::state::{Chunk, Head, StateError};
 
 /// The rule as configured, validated.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,20 +36,50 @@ struct Repetition {
     /// The latest `count` at most.
     times: VecDeque<Timestamp>,
     is_flagged: bool,
+    /// Whether it is among the changes that the next save writes.
+    is_unsaved: bool,
+}
+
+impl Stored for Repetition {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.is_flagged.put(out);
+        (self.times.len() as u64).put(out);
+        self.times.iter().for_each(|time| time.put(out));
+    }
+
+    fn get(reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
+        let is_flagged = reader.get()?;
+        let times: Vec<Timestamp> = reader.get()?;
+        Ok(Repetition { times: times.into(), is_flagged, is_unsaved: false })
+    }
 }
 
 /// The rule and what it remembers.
 pub(super) struct RepeatedText {
     spec: RepeatedTextSpec,
-    said: HashMap<String, Repetition, FxBuildHasher>,
+    said: ByName<Repetition>,
     /// At so many entries those that are out of reach are forgotten.
     entries_max: usize,
     key: String,
+    head: Head,
+    journal: Journal,
+    /// Whether it was saved or restored before: until then no change is remembered, since all would be written.
+    is_tracked: bool,
+    unsaved: Vec<Arc<str>>,
 }
 
 impl RepeatedText {
     pub(super) fn new(spec: RepeatedTextSpec) -> Self {
-        RepeatedText { spec, said: HashMap::default(), entries_max: ENTRIES_MIN, key: String::new() }
+        RepeatedText {
+            spec,
+            said: ByName::default(),
+            entries_max: ENTRIES_MIN,
+            key: String::new(),
+            head: Head::default(),
+            journal: Journal::default(),
+            is_tracked: false,
+            unsaved: Vec::new(),
+        }
     }
 
     /// Takes a message in. `time` is at or after the partition's watermark.
@@ -66,7 +99,10 @@ impl RepeatedText {
         for part in [channel_id, "\0", user_id, "\0", text] {
             self.key.push_str(part);
         }
-        let repetition = self.said.entry_ref(self.key.as_str()).or_default();
+        let repetition = value_of(&mut self.said, &self.key);
+        if self.is_tracked && !std::mem::replace(&mut repetition.is_unsaved, true) {
+            self.unsaved.push(Arc::from(self.key.as_str()));
+        }
         repetition.forget_until(time.plus_micros(-self.spec.within_micros));
         repetition.times.push_back(time);
         if repetition.times.len() > self.spec.count {
@@ -92,9 +128,77 @@ impl RepeatedText {
     pub(super) fn advance(&mut self, watermark: Timestamp) {
         if self.said.len() > self.entries_max {
             let horizon = watermark.plus_micros(-self.spec.within_micros);
-            self.said.retain(|_, repetition| repetition.times.iter().any(|time| *time > horizon));
+            let (is_tracked, unsaved) = (self.is_tracked, &mut self.unsaved);
+            self.said.retain(|key, repetition| {
+                let is_kept = repetition.times.iter().any(|time| *time > horizon);
+                if !is_kept && is_tracked && !repetition.is_unsaved {
+                    unsaved.push(Arc::clone(key));
+                }
+                is_kept
+            });
             self.entries_max = ENTRIES_MIN.max(2 * self.said.len());
         }
+    }
+
+    /// How many texts are remembered.
+    pub(super) fn len(&self) -> usize {
+        self.said.len()
+    }
+
+    /// Adds the chunks.
+    pub(super) fn save(
+        &mut self,
+        prefix: &str,
+        is_known: &dyn Fn(&str, u64) -> bool,
+        chunks: &mut Vec<Chunk>,
+    ) {
+        let mut changed = Entries::default();
+        for text in self.unsaved.drain(..) {
+            match self.said.get_mut(&text) {
+                Some(repetition) => {
+                    repetition.is_unsaved = false;
+                    changed.put(|key| put_str(key, &text), |value| repetition.put(value));
+                }
+                None => changed.remove(|key| put_str(key, &text)),
+            }
+        }
+        let changed = std::mem::replace(&mut self.is_tracked, true).then_some(changed);
+        let said = &self.said;
+        self.journal.save(&format!("{prefix}/said"), is_known, chunks, changed, |all| {
+            said.iter().for_each(|(text, repetition)| {
+                all.put(|key| put_str(key, text), |value| repetition.put(value));
+            });
+        });
+        self.head.save(format!("{prefix}/head"), is_known, chunks, |out| {
+            (self.entries_max as u64).put(out);
+            self.journal.put_head(out);
+        });
+    }
+
+    /// Takes over what was saved.
+    ///
+    /// # Errors
+    /// A chunk is missing or unreadable.
+    pub(super) fn restore(
+        &mut self,
+        prefix: &str,
+        chunks: &BTreeMap<String, Chunk>,
+    ) -> Result<(), StateError> {
+        let entries_max: u64;
+        (entries_max, self.journal) = self
+            .head
+            .restore(&format!("{prefix}/head"), chunks, |head| Ok((head.get()?, Journal::get_head(head)?)))?;
+        self.entries_max = usize::try_from(entries_max).unwrap_or(usize::MAX);
+        self.is_tracked = true;
+        let said = &mut self.said;
+        self.journal.restore(&format!("{prefix}/said"), chunks, |key, value| {
+            let text = key.get()?;
+            match value {
+                Some(value) => said.insert(text, value.get()?),
+                None => said.remove(&text),
+            };
+            Ok(())
+        })
     }
 }
 
