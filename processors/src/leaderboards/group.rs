@@ -169,7 +169,7 @@ impl Group {
             let Some(item) = self.items.get_mut(&key) else { continue };
             item.is_touched = false;
             let target = (item.score > 0).then_some((item.score, item.reached));
-            if item.placed == target {
+            if target.is_some() && item.placed == target {
                 continue;
             }
             let place = |(score, reached)| Place { score: Reverse(score), reached, item: Arc::clone(&key) };

@@ -1,10 +1,8 @@
-//! The production loop on the in-memory log: crashes, lost partitions, aborted and unknown commits must change nothing.
-//!
-//! What a reader of committed records sees after a disturbed run equals, record for record, what it sees after an
-//! undisturbed one with a single worker; freshness apart, which describes the run. Every run is drawn from a seed.
+//! A small world for the production loop: records, a hand-moved clock, workers that crash, and what readers see of it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use kafka::memory::{Faults, MemoryLog};
@@ -12,7 +10,7 @@ use kafka::{Assignment, Consumer, Log, Outgoing, Partitioned, Producer, TopicPar
 use processors::{Job, JobConfig};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use runtime::{Guarantee, JobMetrics, Now, Worker, WorkerOptions};
+use runtime::{Guarantee, JobMetrics, Now, SnapshotOptions, Worker, WorkerOptions};
 use schemas::json::JsonReader;
 use schemas::{
     ChatEvent, ChatKind, Encoder, Event, ReactionEvent, ReactionKind, SchemaIds, Timestamp, Topic,
@@ -20,12 +18,12 @@ use schemas::{
 };
 use serde_json::{Value, json};
 
-const PARTITIONS: u32 = 2;
+pub const PARTITIONS: u32 = 2;
 /// 2023-11-14T22:14:00Z, a whole minute.
-const START_MS: i64 = 1_700_000_040_000;
+pub const START_MS: i64 = 1_700_000_040_000;
 const FRESHNESS: [&str; 5] = ["watermark", "computed_at", "job", "shard", "input_offsets"];
 
-fn job() -> Arc<Job> {
+pub fn job() -> Arc<Job> {
     let config = json!({
         "lateness": "2s",
         "boards": [
@@ -41,15 +39,15 @@ fn job() -> Arc<Job> {
 }
 
 /// A record to be produced.
-struct Made {
-    topic: Topic,
-    key: String,
-    value: Vec<u8>,
-    timestamp_ms: i64,
+pub struct Made {
+    pub topic: Topic,
+    pub key: String,
+    pub value: Vec<u8>,
+    pub timestamp_ms: i64,
 }
 
 /// Two minutes of events, mildly out of order, with a damaged record now and then.
-fn make_records(seed: u64) -> Vec<Made> {
+pub fn make_records(seed: u64) -> Vec<Made> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut encoder = Encoder::new(SchemaIds::local());
     let mut make = |number: i64| {
@@ -67,7 +65,7 @@ fn make_records(seed: u64) -> Vec<Made> {
     (0..400).map(&mut make).collect()
 }
 
-fn produce(log: &MemoryLog, records: &[Made]) {
+pub fn produce(log: &MemoryLog, records: &[Made]) {
     let mut producer = log.producer().expect("a producer");
     for record in records {
         let outgoing = Outgoing {
@@ -81,7 +79,13 @@ fn produce(log: &MemoryLog, records: &[Made]) {
     }
 }
 
-fn event<'a>(number: i64, time_ms: i64, channel: &'a str, user: &'a str, random: &mut impl Rng) -> Event<'a> {
+pub fn event<'a>(
+    number: i64,
+    time_ms: i64,
+    channel: &'a str,
+    user: &'a str,
+    random: &mut impl Rng,
+) -> Event<'a> {
     let id = format!("test:{number}");
     let (event_time, ingest_time) = (Timestamp::from_millis(time_ms), Timestamp::from_millis(time_ms + 100));
     match random.random_range(0..4) {
@@ -145,50 +149,81 @@ fn event<'a>(number: i64, time_ms: i64, channel: &'a str, user: &'a str, random:
     }
 }
 
-fn options(number: usize, commit_every: Duration) -> WorkerOptions {
-    WorkerOptions {
-        topic_prefix: String::new(),
-        instance_id: None,
-        // Kept over restarts: the next one aborts what a crash left open.
-        transactional_id: format!("worker-{number}"),
-        guarantee: Guarantee::ExactlyOnce,
-        commit_every,
-        // Longer than the disturbed part of a run lasts: idleness would depend on the run.
-        idle_after: Duration::from_secs(3600),
-        session_timeout: Duration::from_secs(10),
-        split_timeout: Duration::ZERO,
-        poll_timeout: Duration::ZERO,
-        late_to_dead_letter: false,
-        owner: None,
-        snapshots: None,
-        schema_ids: SchemaIds::local(),
-        schema_lookup: Arc::new(|_| Ok(None)),
+/// How the workers of a world run.
+#[derive(Clone)]
+pub struct Settings {
+    pub workers: usize,
+    pub commit_every: Duration,
+    pub idle_after: Duration,
+    pub guarantee: Guarantee,
+    pub late_to_dead_letter: bool,
+    pub snapshots: Option<SnapshotOptions>,
+}
+
+impl Settings {
+    pub fn new(workers: usize) -> Self {
+        Settings {
+            workers,
+            commit_every: Duration::from_millis(100),
+            // Longer than the disturbed part of a run lasts: idleness would depend on the run.
+            idle_after: Duration::from_secs(3600),
+            guarantee: Guarantee::ExactlyOnce,
+            late_to_dead_letter: false,
+            snapshots: None,
+        }
+    }
+
+    pub fn options(&self, number: usize) -> WorkerOptions {
+        WorkerOptions {
+            topic_prefix: String::new(),
+            instance_id: None,
+            // Kept over restarts: the next one aborts what a crash left open.
+            transactional_id: format!("worker-{number}"),
+            guarantee: self.guarantee,
+            commit_every: self.commit_every,
+            idle_after: self.idle_after,
+            session_timeout: Duration::from_secs(10),
+            split_timeout: Duration::ZERO,
+            poll_timeout: Duration::ZERO,
+            late_to_dead_letter: self.late_to_dead_letter,
+            owner: Some(format!("http://worker-{number}")),
+            snapshots: self.snapshots.clone(),
+            schema_ids: SchemaIds::local(),
+            schema_lookup: Arc::new(|_| Ok(None)),
+        }
     }
 }
 
+/// A log with the topics.
+pub fn new_log() -> MemoryLog {
+    let log = MemoryLog::new();
+    Topic::ALL.iter().for_each(|topic| assert!(log.create_topic(topic.name(), PARTITIONS)));
+    log
+}
+
 /// The workers, and the hand-moved clock.
-struct World {
-    log: MemoryLog,
-    job: Arc<Job>,
-    metrics: Arc<JobMetrics>,
-    workers: Vec<Option<Worker<MemoryLog>>>,
-    commit_every: Duration,
-    elapsed_micros: i64,
+pub struct World {
+    pub log: MemoryLog,
+    pub job: Arc<Job>,
+    pub metrics: Arc<JobMetrics>,
+    pub workers: Vec<Option<Worker<MemoryLog>>>,
+    pub settings: Settings,
+    pub elapsed_micros: i64,
 }
 
 impl World {
-    fn new(log: &MemoryLog, workers: usize) -> Self {
+    pub fn new(log: &MemoryLog, settings: Settings) -> Self {
         World {
             log: log.clone(),
             job: job(),
             metrics: Arc::default(),
-            workers: (0..workers).map(|_| None).collect(),
-            commit_every: Duration::from_millis(100),
+            workers: (0..settings.workers).map(|_| None).collect(),
+            settings,
             elapsed_micros: 0,
         }
     }
 
-    fn now(&self) -> Now {
+    pub fn now(&self) -> Now {
         Now {
             wall: Timestamp::from_millis(START_MS).plus_micros(self.elapsed_micros),
             elapsed_micros: self.elapsed_micros,
@@ -196,11 +231,11 @@ impl World {
     }
 
     /// Steps a worker, which is made anew if there is none; one that fails is thrown away, as its thread would.
-    fn step(&mut self, number: usize) {
+    pub fn step(&mut self, number: usize) {
         self.elapsed_micros += 20_000;
         let now = self.now();
         if self.workers[number].is_none() {
-            let options = options(number, self.commit_every);
+            let options = self.settings.options(number);
             self.workers[number] =
                 Worker::new(self.log.clone(), Arc::clone(&self.job), options, Arc::clone(&self.metrics)).ok();
         }
@@ -212,10 +247,16 @@ impl World {
         }
     }
 
-    /// Undisturbed: everything is read, then all is idle, then the clock closes the windows, then the workers stop.
-    fn finish(&mut self) {
-        for round in 0..120 {
+    pub fn steps(&mut self, count: usize) {
+        for _ in 0..count {
             (0..self.workers.len()).for_each(|number| self.step(number));
+        }
+    }
+
+    /// Undisturbed: everything is read, then all is idle, then the clock closes the windows, then the workers stop.
+    pub fn finish(&mut self) {
+        for round in 0..120 {
+            self.steps(1);
             match round {
                 0..60 => {}
                 60 => self.elapsed_micros += 3_700_000_000,
@@ -228,21 +269,20 @@ impl World {
         }
     }
 
-    fn crash(&mut self, number: usize) {
+    pub fn crash(&mut self, number: usize) {
         self.workers[number] = None;
         self.log.expel_absent("ovation-all");
     }
 }
 
 /// Runs until everything is read and every window has closed.
-fn run(seed: u64, is_disturbed: bool) -> (MemoryLog, Arc<JobMetrics>) {
-    let log = MemoryLog::new();
-    Topic::ALL.iter().for_each(|topic| assert!(log.create_topic(topic.name(), PARTITIONS)));
+pub fn run(seed: u64, is_disturbed: bool, mut settings: Settings) -> (MemoryLog, Arc<JobMetrics>) {
+    let log = new_log();
     let records = make_records(seed);
-    let workers = if is_disturbed { 2 } else { 1 };
-    let mut world = World::new(&log, workers);
+    let workers = settings.workers;
     // With every step, or with every fifth: then a crash or a revocation finds work undone.
-    world.commit_every = Duration::from_millis(if seed.is_multiple_of(2) { 20 } else { 100 });
+    settings.commit_every = Duration::from_millis(if seed.is_multiple_of(2) { 20 } else { 100 });
+    let mut world = World::new(&log, settings);
     let mut made = records.as_slice();
     if is_disturbed {
         // What goes wrong does not move what is produced: it is drawn from a stream of its own.
@@ -264,8 +304,13 @@ fn run(seed: u64, is_disturbed: bool) -> (MemoryLog, Arc<JobMetrics>) {
     (log, world.metrics)
 }
 
+/// A counter's value.
+pub fn count(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
 /// Every committed record of a topic, without the fields that describe the run.
-fn committed(log: &MemoryLog, topic: Topic) -> Vec<Value> {
+pub fn committed(log: &MemoryLog, topic: Topic) -> Vec<Value> {
     let from: Vec<Assignment> = (0..PARTITIONS as i32)
         .map(|number| Assignment { partition: TopicPartition::new(topic.name(), number), offset: 0 })
         .collect();
@@ -289,7 +334,7 @@ fn committed(log: &MemoryLog, topic: Topic) -> Vec<Value> {
 }
 
 /// What identifies a record, so that two of the same are a repetition.
-fn identity(record: &Value) -> String {
+pub fn identity(record: &Value) -> String {
     let names = [
         "board",
         "group",
@@ -304,7 +349,7 @@ fn identity(record: &Value) -> String {
     names.map(|name| record.get(name).map(Value::to_string).unwrap_or_default()).join(" ")
 }
 
-fn by_identity(log: &MemoryLog, topic: Topic, context: &str) -> BTreeMap<String, Value> {
+pub fn by_identity(log: &MemoryLog, topic: Topic, context: &str) -> BTreeMap<String, Value> {
     let mut records = BTreeMap::new();
     for record in committed(log, topic) {
         let id = identity(&record);
@@ -312,56 +357,4 @@ fn by_identity(log: &MemoryLog, topic: Topic, context: &str) -> BTreeMap<String,
         assert!(before.is_none(), "{context}: {topic} repeats {id}");
     }
     records
-}
-
-#[test]
-fn crashes_and_failed_commits_change_nothing() {
-    let mut compared = 0;
-    let mut aborts = 0;
-    for seed in 0..60 {
-        let (calm, _) = run(seed, false);
-        let (rough, metrics) = run(seed, true);
-        aborts += metrics.aborts.load(std::sync::atomic::Ordering::Relaxed);
-        for topic in [Topic::Leaderboards, Topic::Engagement, Topic::Moderation, Topic::DeadLetter] {
-            let expected = by_identity(&calm, topic, &format!("undisturbed run of seed {seed}"));
-            let found = by_identity(&rough, topic, &format!("seed {seed}"));
-            for (id, record) in &expected {
-                assert_eq!(found.get(id), Some(record), "seed {seed}: {topic} {id}");
-            }
-            assert_eq!(found.len(), expected.len(), "seed {seed}: {topic} has records that should not be");
-            compared += expected.len();
-        }
-    }
-    assert!(compared > 10_000, "only {compared} records were compared");
-    assert!(aborts > 100, "only {aborts} transactions were aborted: too little went wrong");
-}
-
-#[test]
-fn every_window_is_final_once() {
-    let (log, _) = run(1, false);
-    let mut finals: BTreeMap<String, usize> = BTreeMap::new();
-    for record in committed(&log, Topic::Engagement) {
-        let window = format!("{} {}", record["channel_id"], record["window_start"]);
-        *finals.entry(window).or_default() += usize::from(record["is_final"] == true);
-    }
-    assert!(finals.len() >= 6, "{finals:?}");
-    assert!(finals.values().all(|count| *count == 1), "{finals:?}");
-}
-
-#[test]
-fn a_restart_keeps_closed_what_the_clock_has_closed() {
-    let (log, _) = run(1, false);
-    let before: Vec<_> = Topic::RESULTS.map(|topic| committed(&log, topic)).into();
-    // One more event for a minute that the clock closed while nothing came.
-    let made = make_records(1).into_iter().next_back().expect("a record");
-    produce(&log, &[made]);
-    let mut world = World::new(&log, 1);
-    world.finish();
-    let after: Vec<_> = Topic::RESULTS.map(|topic| committed(&log, topic)).into();
-    let lates = world.metrics.late.load(std::sync::atomic::Ordering::Relaxed);
-    let windowed = |records: &[Vec<Value>]| {
-        let all = records.iter().flatten().filter(|record| !record["window_end"].is_null());
-        all.cloned().collect::<Vec<_>>()
-    };
-    assert_eq!(windowed(&after), windowed(&before), "{lates} late events");
 }
