@@ -128,7 +128,8 @@ proptest! {
 fn an_interval_shorter_than_emit_every_shows_only_its_end() {
     let job = job("lateness = '0s'\n[candles]\nintervals = ['1s', '4s']\nemit_every = '2s'\n");
     let one = |second: i64| {
-        Event::Trade(trade("t", at(second * SECOND), ("v", "x"), Some(second), "5", "1", Aggressor::Buy))
+        let id = format!("t{second}");
+        Event::Trade(trade(&id, at(second * SECOND), ("v", "x"), Some(second), "5", "1", Aggressor::Buy))
     };
     let ran = run(&job, &[(Topic::Trades, vec![one(0), one(1), one(5)])], &[1; 3]);
     let shown: BTreeMap<i32, Vec<(i64, bool)>> =

@@ -274,20 +274,39 @@ fn market_partitions() -> impl Strategy<Value = Vec<Partition>> {
     })
 }
 
+/// Where two steps part, in a few words.
+fn difference(left: &(Shown, Vec<Output>), right: &(Shown, Vec<Output>)) -> String {
+    let text = match (&left.0, &right.0) {
+        (Shown::Saved(left), Shown::Saved(right)) => {
+            let names = |chunks: &[Chunk]| -> Vec<_> {
+                chunks
+                    .iter()
+                    .map(|chunk| (chunk.name.clone(), chunk.version, chunk.bytes.is_some()))
+                    .collect()
+            };
+            let parted = left.iter().zip(right).find(|(left, right)| left != right);
+            format!("{parted:?} among {:?} and {:?}", names(left), names(right))
+        }
+        _ => format!("{left:?} and {right:?}"),
+    };
+    text.chars().take(4_000).collect()
+}
+
 fn check(toml: &str, partitions: &[Partition], steps: &[Step]) -> Result<(), TestCaseError> {
     let job = job(toml);
     let undisturbed = play(&job, partitions, steps, true, false);
     let restored = play(&job, partitions, steps, true, true);
     for (step, (left, right)) in undisturbed.steps.iter().zip(&restored.steps).enumerate() {
-        prop_assert_eq!(left, right, "step {}: {:?}", step, steps[step]);
+        prop_assert!(left == right, "step {}: {:?}: {}", step, steps[step], difference(left, right));
     }
-    prop_assert_eq!(&undisturbed.full_save, &restored.full_save);
-    prop_assert_eq!(&undisturbed, &restored);
+    prop_assert!(undisturbed.full_save == restored.full_save, "the full saves differ");
+    prop_assert!(undisturbed.last == restored.last, "the last records differ");
+    prop_assert_eq!(undisturbed.size, restored.size);
     let unsaved = play(&job, partitions, steps, false, false);
     for (step, (left, right)) in undisturbed.steps.iter().zip(&unsaved.steps).enumerate() {
-        prop_assert_eq!(&left.1, &right.1, "saving changed the records of step {}", step);
+        prop_assert!(left.1 == right.1, "saving changed the records of step {}", step);
     }
-    prop_assert_eq!(&undisturbed.last, &unsaved.last);
+    prop_assert!(undisturbed.last == unsaved.last, "saving changed the last records");
     Ok(())
 }
 
@@ -363,7 +382,7 @@ fn a_save_writes_what_changed_and_not_the_whole() {
         let (job, mut shard) = filled(&format!("{ONE_BOARD}window = {window}"), 20_000);
         let mut store = Store::default();
         store.save(&mut shard);
-        assert!(store.written_bytes > 200_000, "{}", store.written_bytes);
+        assert!(store.written_bytes > 150_000, "{}", store.written_bytes);
         let mut most = 0;
         let mut total = 0;
         for round in 0..200i64 {
@@ -396,14 +415,14 @@ fn a_save_writes_what_changed_and_not_the_whole() {
 
 #[test]
 fn a_large_base_is_cut_and_a_lost_one_is_written_again() {
-    let (_, mut shard) = filled(&format!("{ONE_BOARD}window = {{ kind = 'all_time' }}"), 400_000);
+    let (_, mut shard) = filled(&format!("{ONE_BOARD}window = {{ kind = 'all_time' }}"), 300_000);
     let mut store = Store::default();
     store.save(&mut shard);
     assert!(store.chunks.keys().filter(|name| name.contains("items/base")).count() > 1);
-    assert!(store.chunks.values().all(|(_, bytes)| bytes.len() < 5 << 20));
+    assert!(store.chunks.values().all(|(_, bytes)| bytes.len() < 3 << 20));
     store.chunks.remove("board.b/items/base.1");
     store.save(&mut shard);
-    assert!(store.written_bytes > 4 << 20);
+    assert!(store.written_bytes > 2 << 20);
 }
 
 #[test]
@@ -483,7 +502,7 @@ fn an_external_raise_is_told_and_can_be_repeated() {
 
 #[test]
 fn live_state_can_be_asked_for() {
-    let (_, mut shard) = filled(CHANNELS, 100);
+    let (_, mut shard) = filled(CHANNELS, 104);
     for topic in [Topic::Reactions, Topic::Viewers] {
         shard.mark_idle(topic);
     }

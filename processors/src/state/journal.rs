@@ -16,7 +16,7 @@ use super::bytes::{Reader, Stored, Unreadable};
 use super::{Chunk, StateError, bytes_of};
 
 /// A base is cut into chunks of about this many bytes.
-const PART_BYTES: usize = 4 << 20;
+const PART_BYTES: usize = 2 << 20;
 
 /// Entries on their way into a run, in any order; of several with one key the last counts.
 #[derive(Default)]
