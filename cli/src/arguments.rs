@@ -1,9 +1,10 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use schemas::Topic;
+use schemas::{Timestamp, Topic};
 
 /// The event pipeline behind live moments: leaderboards, engagement, markets and moderation from Kafka, into ClickHouse and
 /// onto live dashboards.
@@ -66,6 +67,9 @@ pub enum Command {
         #[arg(value_name = "JOB")]
         jobs: Vec<String>,
     },
+    /// See how jobs are doing, set them back, look after their snapshots.
+    #[command(subcommand)]
+    Jobs(JobsCommand),
     /// Push events and results elsewhere.
     #[command(subcommand)]
     Sink(SinkCommand),
@@ -184,6 +188,66 @@ pub struct ReplayArguments {
     /// Replace user ids and names by keyed hashes with this key.
     #[arg(long, value_name = "KEY")]
     pub pseudonyms: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum JobsCommand {
+    /// Members, shards, lag in records and in time, last commit, last snapshot, owner.
+    Status {
+        /// The jobs; all of the configuration by default.
+        #[arg(value_name = "JOB")]
+        jobs: Vec<String>,
+        /// How to print it.
+        #[arg(long, default_value = "text")]
+        output: OutputFormat,
+    },
+    /// Start a job over from another place in its inputs. It must not be running. Its state is computed anew from there, its
+    /// snapshots are deleted, and results from there on are published again, with revisions from 1.
+    Reset {
+        /// The job.
+        #[arg(value_name = "JOB")]
+        job: String,
+        /// earliest, latest, or the time from which records were taken in: milliseconds since 1970.
+        #[arg(long, value_name = "earliest|latest|MILLISECONDS")]
+        to: ResetTo,
+    },
+    /// List the snapshots of a job's state.
+    Snapshots {
+        /// The job.
+        #[arg(value_name = "JOB")]
+        job: String,
+        /// Delete them all: state is then computed anew from the log. The job must not be running.
+        #[arg(long)]
+        delete: bool,
+    },
+}
+
+/// A place in a job's inputs.
+#[derive(Clone, Debug)]
+pub enum ResetTo {
+    /// The first record there is.
+    Earliest,
+    /// After the last.
+    Latest,
+    /// The first record taken in at or after this instant.
+    Time(Timestamp),
+}
+
+impl FromStr for ResetTo {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "earliest" => Ok(ResetTo::Earliest),
+            "latest" => Ok(ResetTo::Latest),
+            _ => {
+                let millis = text
+                    .parse()
+                    .map_err(|_| "write earliest, latest or milliseconds since 1970".to_owned())?;
+                Ok(ResetTo::Time(Timestamp::from_millis(millis)))
+            }
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -6,6 +6,7 @@
 mod arguments;
 mod commands;
 mod config;
+mod endpoint;
 mod output;
 mod telemetry;
 mod wiring;

@@ -4,14 +4,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow};
 use kafka::broker::{BrokerLog, BrokerOptions, GroupProtocol, NewTopic};
 use kafka::registry::{BasicAuth, Registry, RegistryError};
-use runtime::{Guarantee, SchemaLookup, WorkerOptions};
+use runtime::snapshot::location;
+use runtime::snapshot::manifest::checksum;
+use runtime::{Guarantee, SchemaLookup, SnapshotOptions, SnapshotStore, WorkerOptions};
 use schemas::topics::{Partitioning, Retention};
-use schemas::{SchemaIds, Topic};
+use schemas::{SchemaIds, Timestamp, Topic};
 
 use crate::config::{self, Checked};
 
@@ -20,6 +22,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long the inputs of a shard may take to come one after the other under KIP-848.
 const SPLIT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A chunk that no snapshot names is kept this long: one that names it may still be on its way.
+const GRACE: Duration = Duration::from_secs(600);
 
 /// The log, once it answers.
 pub(crate) fn log(checked: &Checked) -> Result<BrokerLog> {
@@ -74,25 +79,43 @@ pub(crate) fn schema_lookup(checked: &Checked) -> SchemaLookup {
     })
 }
 
+/// What all workers of this process share.
+#[derive(Clone)]
+pub(crate) struct Running {
+    pub(crate) schema_ids: SchemaIds,
+    pub(crate) schema_lookup: SchemaLookup,
+    pub(crate) snapshots: Option<SnapshotStore>,
+    /// The address at which this instance answers over HTTP.
+    pub(crate) owner: Option<String>,
+}
+
 /// How the worker numbered `number` of a job runs.
 pub(crate) fn worker_options(
     checked: &Checked,
     job: &str,
     number: usize,
-    schema_ids: SchemaIds,
-    schema_lookup: SchemaLookup,
+    running: &Running,
 ) -> WorkerOptions {
     let prefix = &checked.config.topic_prefix;
     let process = &checked.config.process;
     let named =
         checked.config.instance_id.as_ref().map(|instance| format!("{prefix}{instance}-{job}-{number}"));
+    let snapshots = running.snapshots.clone().map(|store| SnapshotOptions {
+        store,
+        every: config::std_duration(checked.config.snapshots.every),
+        fingerprint: fingerprint(checked, job),
+        is_inline: false,
+    });
     WorkerOptions {
         topic_prefix: prefix.clone(),
         transactional_id: named
             .clone()
             .unwrap_or_else(|| format!("{prefix}ovation-{job}-{}", uuid::Uuid::now_v7())),
         instance_id: named,
-        guarantee: Guarantee::ExactlyOnce,
+        guarantee: match process.guarantee {
+            config::Guarantee::ExactlyOnce => Guarantee::ExactlyOnce,
+            config::Guarantee::AtLeastOnce => Guarantee::AtLeastOnce,
+        },
         commit_every: config::std_duration(process.commit_every),
         idle_after: config::std_duration(process.idle_after),
         session_timeout: config::std_duration(process.session_timeout),
@@ -101,12 +124,34 @@ pub(crate) fn worker_options(
             config::GroupProtocol::Consumer => SPLIT_TIMEOUT,
         },
         poll_timeout: config::std_duration(process.commit_every).min(Duration::from_millis(100)),
-        late_to_dead_letter: false,
-        owner: None,
-        snapshots: None,
-        schema_ids,
-        schema_lookup,
+        late_to_dead_letter: process.late_to_dead_letter,
+        owner: running.owner.clone(),
+        snapshots,
+        schema_ids: running.schema_ids,
+        schema_lookup: Arc::clone(&running.schema_lookup),
     }
+}
+
+/// The job's configuration, defaults included, as a hash: state is taken over by the same configuration only.
+fn fingerprint(checked: &Checked, job: &str) -> String {
+    let written = checked.config.jobs.get(job).map(|config| format!("{config:?}")).unwrap_or_default();
+    checksum(written.as_bytes())
+}
+
+/// Where snapshots are kept; none if the configuration wants none.
+pub(crate) fn snapshot_store(checked: &Checked) -> Result<Option<SnapshotStore>> {
+    let snapshots = &checked.config.snapshots;
+    if snapshots.place.is_empty() {
+        return Ok(None);
+    }
+    let options = snapshots.options.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    let (store, root) = location::open(&snapshots.place, options).context("snapshots.place")?;
+    // Several deployments may share a place, as they may share a cluster.
+    let root = match checked.config.topic_prefix.as_str() {
+        "" => root,
+        prefix => root.join(prefix),
+    };
+    Ok(Some(SnapshotStore { store, root, keep: snapshots.keep, grace: GRACE }))
 }
 
 /// The topic as the table and the configuration want it.
@@ -146,4 +191,10 @@ pub(crate) async fn stopped(stop: Arc<AtomicBool>) {
     while !stop.load(Ordering::Relaxed) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// The clock on the wall.
+pub(crate) fn now() -> Timestamp {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_micros(i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX))
 }

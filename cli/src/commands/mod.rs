@@ -4,6 +4,7 @@ mod check;
 mod clickhouse;
 mod dashboard;
 mod dry_run;
+mod jobs;
 mod process;
 mod produce;
 mod run;
@@ -28,6 +29,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
         Command::Schemas(command) => schemas::run(&checked, &command),
         Command::Produce(command) => produce::run(&checked, command),
         Command::Process { jobs } => process::run(&checked, &jobs),
+        Command::Jobs(command) => jobs::run(&checked, &command),
         Command::Sink(SinkCommand::Clickhouse) => clickhouse::sink(&checked),
         Command::Dashboard => dashboard::run(&checked),
         Command::DryRun(arguments) => dry_run::run(&checked, &arguments),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -12,6 +13,7 @@ use schemas::{SchemaIds, Timestamp};
 use tracing::info;
 
 use crate::config::Checked;
+use crate::endpoint::{self, Bound};
 use crate::wiring;
 
 /// How often a running job says how it is doing.
@@ -19,27 +21,38 @@ const REPORT_EVERY: Duration = Duration::from_secs(30);
 
 pub(super) fn run(checked: &Checked, names: &[String]) -> Result<()> {
     let jobs = checked.select(names)?;
+    let bound = endpoint::bind(checked)?;
     let log = wiring::log(checked)?;
     let ids = wiring::schema_ids(checked)?;
     let stop = wiring::stop_on_signal()?;
-    let running = start(checked, &log, &jobs, ids, &stop)?;
-    wait(running, &stop)
+    let (running, served) = start(checked, &log, &jobs, ids, bound, &stop)?;
+    let outcome = wait(running, &stop);
+    outcome.and(served.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
 }
 
-/// Starts the jobs' threads.
+/// Starts the jobs' threads, and the endpoint that answers for them.
 pub(super) fn start(
     checked: &Checked,
     log: &BrokerLog,
     jobs: &[Arc<Job>],
-    ids: SchemaIds,
+    schema_ids: SchemaIds,
+    bound: Bound,
     stop: &Arc<AtomicBool>,
-) -> Result<Vec<RunningJob>> {
-    let lookup = wiring::schema_lookup(checked);
+) -> Result<(Vec<RunningJob>, JoinHandle<Result<()>>)> {
+    let shared = wiring::Running {
+        schema_ids,
+        schema_lookup: wiring::schema_lookup(checked),
+        snapshots: wiring::snapshot_store(checked)?,
+        owner: Some(bound.owner.clone()),
+    };
     let start_one = |job: &Arc<Job>| {
-        let options = |number| wiring::worker_options(checked, &job.name, number, ids, Arc::clone(&lookup));
+        let options = |number| wiring::worker_options(checked, &job.name, number, &shared);
         runtime::start(log, job, checked.config.process.workers, options, stop)
     };
-    Ok(jobs.iter().map(start_one).collect())
+    let running: Vec<RunningJob> = jobs.iter().map(start_one).collect();
+    let named: Vec<_> = jobs.iter().cloned().zip(&running).collect();
+    let served = endpoint::serve(checked, bound, log, &named, stop)?;
+    Ok((running, served))
 }
 
 /// Waits for the jobs to end, reporting now and then. A job that ends by itself stops the others.
@@ -74,6 +87,7 @@ fn report(job: &RunningJob) {
         results = get(&metrics.results),
         commits = get(&metrics.commits),
         late = get(&metrics.late),
+        duplicates = get(&metrics.duplicates),
         clamped = get(&metrics.clamped),
         dead = ?metrics.dead(),
         watermark_ms = watermark.millis(),

@@ -47,7 +47,7 @@ pub(super) fn simulate_until_stopped<L: Log>(
     schema_ids: SchemaIds,
     stop: &AtomicBool,
 ) -> Result<()> {
-    let start = Timestamp::from_millis(now_ms());
+    let start = wiring::now();
     // Another audience each time: their names would otherwise be those of an earlier run, and their scores added up.
     let seed = start.micros().unsigned_abs();
     let options = SimulatorOptions { seed, events_per_second: rate, start, ..SimulatorOptions::default() };
@@ -58,12 +58,11 @@ pub(super) fn simulate_until_stopped<L: Log>(
 }
 
 fn simulator_options(arguments: &SimulateArguments) -> Result<SimulatorOptions> {
-    let start_ms = arguments.start.unwrap_or_else(now_ms);
     let duration = arguments.duration.as_ref().map(|text| text.parse()).transpose().context("--duration")?;
     let shares = arguments.shares.as_ref().map(|text| text.parse()).transpose().context("--shares")?;
     Ok(SimulatorOptions {
         seed: arguments.seed,
-        start: Timestamp::from_millis(start_ms),
+        start: arguments.start.map_or_else(wiring::now, Timestamp::from_millis),
         events_per_second: arguments.rate,
         duration: duration.map(std_duration),
         count: arguments.count,
@@ -160,9 +159,4 @@ fn write_lines(events: impl Iterator<Item = Event<'static>>, path: &Path, stop: 
     }
     to.flush()?;
     Ok(())
-}
-
-fn now_ms() -> i64 {
-    let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX)
 }

@@ -14,7 +14,7 @@ use tracing::info;
 
 use crate::arguments::RunArguments;
 use crate::config::Checked;
-use crate::{output, wiring};
+use crate::{endpoint, output, wiring};
 
 use super::{clickhouse, dashboard, process, produce, topics};
 
@@ -62,7 +62,7 @@ fn run_roles(checked: &Checked, arguments: &RunArguments, stop: &Arc<AtomicBool>
         let log = log.clone();
         move |checked, stop| clickhouse::write(checked, &log, ids, stop, &Arc::default())
     })?;
-    let jobs = process::start(checked, &log, &checked.jobs, ids, stop)?;
+    let (jobs, endpoint) = process::start(checked, &log, &checked.jobs, ids, endpoint::bind(checked)?, stop)?;
     let audience = arguments
         .simulate
         .map(|rate| {
@@ -74,7 +74,9 @@ fn run_roles(checked: &Checked, arguments: &RunArguments, stop: &Arc<AtomicBool>
         .transpose()?;
     output::line("running; Ctrl-C stops")?;
     let mut outcome = process::wait(jobs, stop);
-    for (name, thread) in [Some(page), Some(sink), audience].into_iter().flatten() {
+    for (name, thread) in
+        [Some(page), Some(sink), audience, Some(("endpoint", endpoint))].into_iter().flatten()
+    {
         let ended = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         outcome = outcome.and(ended.context(name));
     }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use processors::Job;
 use processors::config::ConfigError;
 
-pub use sections::{Config, GroupProtocol, std_duration};
+pub use sections::{Config, GroupProtocol, Guarantee, std_duration};
 
 /// The configuration that is used where there is no file: the repository's own `ovation.toml`.
 pub const DEFAULT_TEXT: &str = include_str!("../../../ovation.toml");
@@ -175,6 +175,10 @@ fn check(config: &Config) -> Vec<ConfigError> {
     let session = std_duration(config.process.session_timeout);
     let fits = session >= Duration::from_secs(6) && session <= Duration::from_secs(300);
     require(fits, "process.session_timeout", "must be between 6s and 5m");
+    let every = std_duration(config.snapshots.every);
+    let fits = every >= Duration::from_secs(1) && every <= Duration::from_secs(3600);
+    require(fits, "snapshots.every", "must be between 1s and 1h");
+    require((1..=100).contains(&config.snapshots.keep), "snapshots.keep", "must be between 1 and 100");
     errors
 }
 

@@ -35,6 +35,9 @@ pub struct Config {
     /// How jobs run.
     #[serde(default)]
     pub process: Process,
+    /// Where jobs keep their state.
+    #[serde(default)]
+    pub snapshots: Snapshots,
     /// Kafka, ClickHouse and a registry on this machine, for those that are not named above.
     #[serde(default)]
     pub local: Local,
@@ -158,6 +161,24 @@ pub struct Process {
     pub idle_after: Span,
     /// How long a consumer group waits for a silent member.
     pub session_timeout: Span,
+    /// What readers of the results may rely on.
+    pub guarantee: Guarantee,
+    /// Whether events that are late for everything go to the dead letters.
+    pub late_to_dead_letter: bool,
+    /// Where live state, health and metrics are served.
+    pub listen: SocketAddr,
+    /// The address under which others reach `listen`, if it is another.
+    pub advertise: Option<String>,
+}
+
+/// What readers of the results may rely on.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum Guarantee {
+    /// Results and positions in one transaction.
+    ExactlyOnce,
+    /// For brokers without transactions.
+    AtLeastOnce,
 }
 
 impl Default for Process {
@@ -167,6 +188,35 @@ impl Default for Process {
             commit_every: span("100ms"),
             idle_after: Span::from_secs(1),
             session_timeout: Span::from_secs(45),
+            guarantee: Guarantee::ExactlyOnce,
+            late_to_dead_letter: false,
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            advertise: None,
+        }
+    }
+}
+
+/// `[snapshots]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Snapshots {
+    /// A directory, `file:///directory` or `s3://bucket/prefix`; empty: none are kept.
+    pub place: String,
+    /// How often each shard's state is written.
+    pub every: Span,
+    /// How many snapshots of each shard are kept.
+    pub keep: usize,
+    /// For a bucket: `aws_endpoint`, `aws_region`, ...
+    pub options: BTreeMap<String, String>,
+}
+
+impl Default for Snapshots {
+    fn default() -> Self {
+        Snapshots {
+            place: ".ovation/snapshots".to_owned(),
+            every: Span::from_secs(30),
+            keep: 3,
+            options: BTreeMap::new(),
         }
     }
 }

@@ -34,6 +34,8 @@ pub struct Deployment {
     stack: &'static Stack,
     pub prefix: String,
     database: String,
+    /// State of an earlier run must not be met here.
+    snapshots: PathBuf,
     roles: Vec<Child>,
     extra: Vec<(String, String)>,
 }
@@ -50,6 +52,8 @@ impl Deployment {
             stack,
             prefix: format!("{name}."),
             database: format!("test_{name}"),
+            snapshots: PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+                .join(format!("snapshots-{}-{name}", std::process::id())),
             roles: Vec::new(),
             extra: Vec::new(),
         };
@@ -65,6 +69,7 @@ impl Deployment {
             stack: to.stack,
             prefix: to.prefix.clone(),
             database: to.database.clone(),
+            snapshots: to.snapshots.clone(),
             roles: Vec::new(),
             extra: to.extra.clone(),
         }
@@ -86,6 +91,8 @@ impl Deployment {
             .env("OVATION__CLICKHOUSE__URL", self.stack.clickhouse_url())
             .env("OVATION__CLICKHOUSE__DATABASE", &self.database)
             .env("OVATION__DASHBOARD__LISTEN", "127.0.0.1:0")
+            .env("OVATION__SNAPSHOTS__PLACE", &self.snapshots)
+            .env("OVATION__SNAPSHOTS__EVERY", "2s")
             .envs(self.extra.iter().map(|(key, value)| (key, value)));
         command
     }
