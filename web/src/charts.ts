@@ -207,7 +207,7 @@ export class CandleChart extends Chart {
     return {
       padding: [8, 0, 0, 4],
       scales: {
-        x: { time: true, range: (_, min, max) => [Math.min(min, max - this.intervalS * 40) - this.intervalS, max + this.intervalS] },
+        x: { time: true, range: (_, min, max) => [Math.min(min, max - this.intervalS * 15) - this.intervalS, max + this.intervalS] },
         // the lower fifth is the volumes'
         y: { range: () => this.priceRange() },
       },

@@ -162,7 +162,7 @@ export function showBoards(state: State, choice: Choice, chosen: () => void): vo
           chosen();
         }
       });
-      return element("section", { class: "panel third board", "data-board": board.name, "aria-label": title(board.name) }, element("header", {}, element("h2", {}, foreignText(title(board.name), 40)), segments), element("ol"), element("footer"));
+      return element("section", { class: "panel third board", "data-board": board.name, "aria-label": title(board.name) }, element("header", {}, element("h2", {}, foreignText(title(board.name), 40)), segments), element("ol", { tabindex: "0" }), element("footer"));
     },
     (made, board) => showBoard(made, board.windows, choice.windows.get(board.name)),
   );

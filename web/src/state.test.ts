@@ -68,7 +68,7 @@ test("flags are newest first and bounded", () => {
 
 test("boards come by name with the rolling window before all time", () => {
   const s = state.emptyState();
-  state.apply(s, board(1, "z", "all_time", null), 0);
+  state.apply(s, board(1, "z_all_time", "all_time", null), 0);
   state.apply(s, board(2, "z", "rolling", 100), 0);
   state.apply(s, board(3, "a", "all_time", null), 0);
   expect(state.boardsOf(s, "c").map((b) => [b.name, b.windows.map((w) => w.window)])).toEqual([["a", ["all_time"]], ["z", ["rolling", "all_time"]]]);

@@ -174,11 +174,12 @@ export function markets(state: State): string[] {
   return [...new Set([...state.candles.values()].flatMap((c) => [...c.values()].map((v) => `${v.venue}:${v.symbol}`)))].sort();
 }
 
-/** Boards of a group: each board's windows, rolling ones before all time. */
+/** Boards of a group: each board's windows, rolling ones before all time. A board of all time stands with its namesake. */
 export function boardsOf(state: State, group: string | null): { name: string; windows: Board[] }[] {
   const byName = new Map<string, Board[]>();
   for (const board of state.boards.values()) {
-    if (board.group === group) byName.set(board.board, [...(byName.get(board.board) ?? []), board]);
+    const name = board.window === "all_time" ? board.board.replace(/_all_time$/, "") : board.board;
+    if (board.group === group) byName.set(name, [...(byName.get(name) ?? []), board]);
   }
   const length = (board: Board) =>
     board.window_end === null || board.window_start === null ? Infinity : board.window_end - board.window_start;
