@@ -311,7 +311,7 @@ fn check(toml: &str, partitions: &[Partition], steps: &[Step]) -> Result<(), Tes
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(150))]
 
     #[test]
     fn channels_go_on_as_if_nothing_had_been(partitions in channel_partitions(), steps in steps()) {
@@ -361,15 +361,20 @@ proptest! {
     }
 }
 
-fn filled(toml: &str, users: usize) -> (Job, Shard) {
+/// A shard that has heard every user once, `step` microseconds apart.
+fn filled(toml: &str, users: usize, step: i64) -> (Job, Shard) {
     let job = job(toml);
     let mut shard = job.shard();
     let mut out = Vec::new();
     for index in 0..users {
         let user = format!("user{index}");
-        let event = Event::Chat(chat(&format!("m{index}"), at(index as i64), "a", Some(&user), "hello you"));
-        shard.process(Topic::Chat, index as i64, at(index as i64), &event, &mut out);
+        let event =
+            Event::Chat(chat(&format!("m{index}"), at(index as i64 * step), "a", Some(&user), "hello you"));
+        shard.process(Topic::Chat, index as i64, at(index as i64 * step), &event, &mut out);
     }
+    let end = at(users as i64 * step + 2);
+    let anonymous = Event::Chat(chat("last", end, "a", None, "hello you"));
+    shard.process(Topic::Chat, users as i64, end, &anonymous, &mut out);
     shard.advance(&mut out);
     (job, shard)
 }
@@ -379,7 +384,7 @@ const ONE_BOARD: &str = "lateness = '0s'\ndedup_for = '0s'\n[[boards]]\nname = '
 #[test]
 fn a_save_writes_what_changed_and_not_the_whole() {
     for window in ["{ kind = 'all_time' }", "{ kind = 'tumbling', length = '1s' }"] {
-        let (job, mut shard) = filled(&format!("{ONE_BOARD}window = {window}"), 20_000);
+        let (job, mut shard) = filled(&format!("{ONE_BOARD}window = {window}"), 20_000, 1);
         let mut store = Store::default();
         store.save(&mut shard);
         assert!(store.written_bytes > 150_000, "{}", store.written_bytes);
@@ -388,7 +393,7 @@ fn a_save_writes_what_changed_and_not_the_whole() {
         for round in 0..200i64 {
             let mut out = Vec::new();
             for index in 0..10 {
-                let (offset, time) = (20_000 + round * 10 + index, at(20_001 + round));
+                let (offset, time) = (20_001 + round * 10 + index, at(20_003 + round));
                 let user = format!("user{}", (round * 7 + index * 13) % 20_000);
                 let event = Event::Chat(chat(&format!("n{offset}"), time, "a", Some(&user), "hello you"));
                 shard.process(Topic::Chat, offset, time, &event, &mut out);
@@ -415,7 +420,7 @@ fn a_save_writes_what_changed_and_not_the_whole() {
 
 #[test]
 fn a_large_base_is_cut_and_a_lost_one_is_written_again() {
-    let (_, mut shard) = filled(&format!("{ONE_BOARD}window = {{ kind = 'all_time' }}"), 300_000);
+    let (_, mut shard) = filled(&format!("{ONE_BOARD}window = {{ kind = 'all_time' }}"), 300_000, 0);
     let mut store = Store::default();
     store.save(&mut shard);
     assert!(store.chunks.keys().filter(|name| name.contains("items/base")).count() > 1);
@@ -428,7 +433,7 @@ fn a_large_base_is_cut_and_a_lost_one_is_written_again() {
 #[test]
 fn what_is_missing_foreign_or_broken_is_refused() {
     let toml = CHANNELS.replace("160us", "1s");
-    let (job, mut shard) = filled(&toml, 200);
+    let (job, mut shard) = filled(&toml, 200, 1);
     shard.mark_idle(Topic::Reactions);
     shard.mark_idle(Topic::Viewers);
     shard.advance(&mut Vec::new());
@@ -502,7 +507,7 @@ fn an_external_raise_is_told_and_can_be_repeated() {
 
 #[test]
 fn live_state_can_be_asked_for() {
-    let (_, mut shard) = filled(CHANNELS, 104);
+    let (_, mut shard) = filled(CHANNELS, 104, 1);
     for topic in [Topic::Reactions, Topic::Viewers] {
         shard.mark_idle(topic);
     }
@@ -530,7 +535,7 @@ fn live_state_can_be_asked_for() {
     assert_eq!(shard.query_engagement("b"), None);
     let size = shard.size();
     assert!(
-        size.groups >= 3 && size.items > 0 && size.pending > 0 && size.bytes_estimate > 10_000,
+        size.groups >= 2 && size.items > 0 && size.pending > 0 && size.bytes_estimate > 10_000,
         "{size:?}"
     );
 }
