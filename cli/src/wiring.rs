@@ -146,11 +146,6 @@ pub(crate) fn snapshot_store(checked: &Checked) -> Result<Option<SnapshotStore>>
     }
     let options = snapshots.options.iter().map(|(key, value)| (key.as_str(), value.as_str()));
     let (store, root) = location::open(&snapshots.place, options).context("snapshots.place")?;
-    // Several deployments may share a place, as they may share a cluster.
-    let root = match checked.config.topic_prefix.as_str() {
-        "" => root,
-        prefix => root.join(prefix),
-    };
     Ok(Some(SnapshotStore { store, root, keep: snapshots.keep, grace: GRACE }))
 }
 

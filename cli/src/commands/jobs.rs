@@ -136,7 +136,9 @@ fn reset(checked: &Checked, name: &String, to: &ResetTo) -> Result<()> {
     };
     // Snapshots belong to the history that ends here.
     if let Some(store) = wiring::snapshot_store(checked)? {
-        super::runtime()?.block_on(store.delete(name)).context("cannot delete the job's snapshots")?;
+        super::runtime()?
+            .block_on(store.delete(&folder(checked, name)))
+            .context("cannot delete the job's snapshots")?;
     }
     let position = |(partition, offset): (&TopicPartition, &i64)| Position {
         partition: partition.clone(),
@@ -170,10 +172,15 @@ fn snapshots(checked: &Checked, name: &String, delete: bool) -> Result<()> {
         if !log.group_members(&group)?.is_empty() {
             bail!("job {name} is running: stop it first");
         }
-        let deleted = runtime.block_on(store.delete(name)).context("snapshots.place")?;
+        let deleted = runtime.block_on(store.delete(&folder(checked, name))).context("snapshots.place")?;
         return output::line(format!("{deleted} files deleted"));
     }
-    runtime.block_on(list(&store, name))
+    runtime.block_on(list(&store, &folder(checked, name)))
+}
+
+/// Under which name the store has a job: several deployments may share a place.
+fn folder(checked: &Checked, job: &str) -> String {
+    format!("{}{job}", checked.config.topic_prefix)
 }
 
 async fn list(store: &SnapshotStore, job: &str) -> Result<()> {

@@ -29,6 +29,19 @@ pub fn stack() -> &'static Stack {
     &STACK.get_or_init(start).0
 }
 
+/// `GET url`: the status, and the whole response.
+pub fn get(url: &str) -> (u16, String) {
+    let rest = url.strip_prefix("http://").expect("an http address");
+    let (address, path) = rest.split_once('/').expect("a path");
+    let mut stream = TcpStream::connect(address).expect("the endpoint answers");
+    let request = format!("GET /{path} HTTP/1.0\r\nHost: {address}\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("sent");
+    let mut response = String::new();
+    stream.read_to_string(&mut response).expect("received");
+    let status = response.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    (status, response)
+}
+
 /// One deployment.
 pub struct Deployment {
     stack: &'static Stack,

@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod deployment;
+mod operating;
 mod recordings;
 mod simulated;
 mod torture;
