@@ -1,7 +1,8 @@
 //! Three instances of the jobs, one of which is killed every few seconds, and a broker that is killed once: what readers of
 //! committed records see must equal an undisturbed run.
 //!
-//! `OVATION_TORTURE_EVENTS` makes it longer: `OVATION_TORTURE_EVENTS=1000000 cargo test --release -p cli --test pipeline torture`
+//! `OVATION_TORTURE_EVENTS` makes it longer and `OVATION_TORTURE_SPEED` (times real time, at 100 events a second) denser:
+//! `OVATION_TORTURE_EVENTS=1000000 OVATION_TORTURE_SPEED=50 cargo test --release -p cli --test pipeline torture -- --nocapture`
 
 use std::collections::BTreeMap;
 use std::process::{Child, Command, Stdio};
@@ -13,15 +14,19 @@ use serde_json::Value;
 use crate::deployment::Deployment;
 
 const EVENTS_DEFAULT: u64 = 30_000;
-/// Events a second of event time, and how much faster they are replayed.
+const SPEED_DEFAULT: u64 = 20;
+/// Events a second of event time.
 const RATE: u64 = 100;
-const SPEED: u64 = 20;
 const INSTANCES: usize = 3;
 /// Event time of the first event.
 const START_MS: i64 = 1_700_000_040_000;
 
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
 fn events() -> u64 {
-    std::env::var("OVATION_TORTURE_EVENTS").ok().and_then(|text| text.parse().ok()).unwrap_or(EVENTS_DEFAULT)
+    setting("OVATION_TORTURE_EVENTS", EVENTS_DEFAULT)
 }
 
 /// The last record of each window and, for all time, of each group; without the fields that describe the run. Panics if a
@@ -125,7 +130,7 @@ fn killed_instances_and_a_killed_broker_change_nothing() {
     // At this speed a second is twenty: a partition must not be called idle for a gap in its events.
     deployment.set("process.idle_after", "20s");
     (0..INSTANCES).for_each(|_| deployment.start(&jobs));
-    let speed = SPEED.to_string();
+    let speed = setting("OVATION_TORTURE_SPEED", SPEED_DEFAULT).to_string();
     let mut replay = deployment
         .command(&["produce", "replay", "--speed", &speed, "--input", &input])
         .spawn()
