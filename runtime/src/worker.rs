@@ -280,8 +280,13 @@ impl<L: Log> Worker<L> {
         for shard in self.shards.values_mut().filter(|shard| shard.has_news) {
             shard.was_committed(&positions);
         }
-        let watermark =
-            self.shards.values().map(|shard| shard.watermark().micros()).min().unwrap_or(i64::MIN);
+        let watermark = self
+            .shards
+            .values()
+            .map(|shard| shard.watermark().micros())
+            .filter(|micros| *micros > i64::MIN)
+            .min()
+            .unwrap_or(i64::MIN);
         self.metrics.watermark_micros.store(watermark, Ordering::Relaxed);
         self.take_snapshot(ready, now);
         Ok(())

@@ -250,6 +250,7 @@ pub(crate) use stored;
 mod tests {
     use super::*;
 
+    #[allow(clippy::needless_pass_by_value, reason = "so that literals can be given")]
     fn again<T: Stored + PartialEq + std::fmt::Debug>(value: T) {
         let mut bytes = Vec::new();
         value.put(&mut bytes);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use schemas::Timestamp;
 
-use super::{Group, Item, Pane};
+use super::{Group, Item};
 use crate::state::bytes::{Reader, Stored, Unreadable, put_str, text};
 use crate::state::journal::Entries;
 
@@ -108,7 +108,7 @@ impl Group {
             return Err(Unreadable("scores an item that is not on the board"));
         };
         let key = Arc::clone(key);
-        self.panes.entry(start).or_insert_with(Pane::default).scores.entry(key).or_default().score = score;
+        self.panes.entry(start).or_default().scores.entry(key).or_default().score = score;
         Ok(())
     }
 
