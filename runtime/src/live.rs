@@ -213,6 +213,9 @@ impl LiveShard {
         let already_out = out.len();
         self.shard.advance(out);
         self.hide_shown(already_out, out);
+        // Partitions catch up one after the other, so ticks past the horizon may be shown before all have: the horizon that is
+        // committed with them must follow, or whoever comes next would show them again.
+        self.shown_up_to = self.shown_up_to.max(self.shard.watermark());
         self.end_rebuilding_if_caught_up();
         self.has_news |= out.len() > already_out;
     }

@@ -251,7 +251,11 @@ fn a_slow_store_does_not_hold_processing_up() {
     wait_until(&mut world, |world| count(&world.metrics.snapshots) > 1);
     // Another instance, on the same folder: its thread restores while it is stepped.
     world.crash(0);
-    wait_until(&mut world, |world| count(&world.metrics.restores) > 0);
+    wait_until(&mut world, |world| {
+        let worker = world.workers[0].as_ref();
+        let begun = worker.map_or(0, |worker| worker.shard_numbers().count());
+        count(&world.metrics.restores) > 0 && begun == super::world::PARTITIONS as usize
+    });
     other_half(&log, world, "a slow store");
 }
 
