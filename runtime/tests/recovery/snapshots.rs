@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
-use kafka::memory::MemoryLog;
+use kafka::memory::{Fault, MemoryLog};
+use kafka::{Consumer, ConsumerOptions, ErrorClass, Log, OffsetCommit, Polled, Position};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use runtime::{SnapshotOptions, SnapshotStore, Worker, WorkerError};
@@ -192,12 +193,8 @@ fn only_the_newest_snapshots_and_their_chunks_are_kept() {
     );
 }
 
-#[test]
-fn positions_that_an_operator_sets_begin_a_history_without_state() {
-    use kafka::{Consumer, ConsumerOptions, Log, OffsetCommit, Polled, Position};
-    let store = Arc::new(FaultyStore::new(1, 0));
-    let (log, mut world) = half_way(&store);
-    world.crash(0);
+/// Sets the job's positions as an operator's tool does, while nobody is in the group.
+fn set_positions(log: &MemoryLog, world: &World, offset: i64) {
     let options = ConsumerOptions {
         group: "ovation-all".to_owned(),
         topics: world.job.inputs.iter().map(|topic| topic.name().to_owned()).collect(),
@@ -211,16 +208,69 @@ fn positions_that_an_operator_sets_begin_a_history_without_state() {
     };
     let positions: Vec<Position> = partitions
         .iter()
-        .map(|partition| Position { partition: partition.clone(), offset: 0, metadata: String::new() })
+        .map(|partition| Position { partition: partition.clone(), offset, metadata: String::new() })
         .collect();
     OffsetCommit::commit(&mut tool, &positions).expect("committed");
     tool.close().expect("closed");
+}
+
+#[test]
+fn positions_that_an_operator_sets_begin_a_history_without_state() {
+    let store = Arc::new(FaultyStore::new(1, 0));
+    let (log, mut world) = half_way(&store);
+    world.crash(0);
+    set_positions(&log, &world, 0);
     let results = super::by_identity(&log, Topic::Leaderboards, "before the reset").len();
     assert!(results > 10);
     let events = count(&world.metrics.events);
     world.steps(30);
     assert_eq!(count(&world.metrics.restores), 0, "snapshots of the history before are no use");
     assert_eq!((count(&world.metrics.replayed), count(&world.metrics.events)), (0, events * 2));
+}
+
+#[test]
+fn a_snapshot_of_the_history_before_a_reset_is_never_used_again() {
+    let store = Arc::new(FaultyStore::new(1, 0));
+    let (log, mut world) = half_way(&store);
+    world.crash(0);
+    set_positions(&log, &world, 0);
+    // The new history comes as far as the old one, and stores nothing.
+    world.settings = with_snapshots(1, &store, 3_600_000);
+    world.steps(30);
+    world.crash(0);
+    world.steps(30);
+    assert!(count(&world.metrics.snapshots) > 0, "there are snapshots of the old history");
+    assert_eq!(count(&world.metrics.restores), 0, "and they are of no use");
+    assert!(count(&world.metrics.replayed) > 150);
+}
+
+#[test]
+fn what_a_refused_commit_held_is_not_stored() {
+    let store = Arc::new(FaultyStore::new(1, 0));
+    let log = new_log();
+    let settings = Settings { commit_every: Duration::from_millis(1), ..with_snapshots(1, &store, 1) };
+    let mut world = World::new(&log, settings);
+    for part in make_records(7)[..200].chunks(20) {
+        produce(&log, part);
+        let before = files(&store);
+        for fault in [Fault::Refuse(ErrorClass::MustAbort), Fault::LostUnknown, Fault::Expel] {
+            log.inject(fault);
+            let (commits, aborts) = (count(&world.metrics.commits), count(&world.metrics.aborts));
+            let is_met = |world: &World| count(&world.metrics.aborts) > aborts || world.workers[0].is_none();
+            world.steps(1);
+            for _ in 0..20 {
+                if !is_met(&world) {
+                    world.steps(1);
+                }
+            }
+            assert!(is_met(&world), "{fault:?} was not met");
+            assert_eq!(count(&world.metrics.commits), commits, "{fault:?}");
+            assert_eq!(files(&store), before, "{fault:?} left something behind");
+        }
+        world.steps(10);
+        assert_ne!(files(&store), before, "a commit that succeeds is stored");
+    }
+    other_half(&log, world, "refused commits");
 }
 
 /// A store that does not answer until it is let.
