@@ -258,4 +258,28 @@ mod tests {
         }
         assert!(say(&mut rule, "u", 100_000, "message number 99999 abcdefgh"));
     }
+
+    #[test]
+    fn what_was_forgotten_since_a_save_is_not_restored() {
+        let mut one = rule(2);
+        let mut known: BTreeMap<String, Chunk> = BTreeMap::new();
+        for second in 0..3_000 {
+            say(&mut one, "u", second, &format!("message number {second} abcdefgh"));
+            one.advance(Timestamp::from_micros((second - 5) * 1_000_000));
+            if second % 250 == 0 {
+                let mut chunks = Vec::new();
+                let is_known =
+                    |name: &str, version| known.get(name).is_some_and(|chunk| chunk.version == version);
+                one.save("r", &is_known, &mut chunks);
+                for chunk in chunks.iter_mut().filter(|chunk| chunk.bytes.is_none()) {
+                    chunk.bytes.clone_from(&known[&chunk.name].bytes);
+                }
+                known = chunks.into_iter().map(|chunk| (chunk.name.clone(), chunk)).collect();
+                let mut again = rule(2);
+                again.restore("r", &known).expect("restored");
+                assert_eq!(again.len(), one.len(), "after {second} s");
+            }
+        }
+        assert!(one.len() < 2_000, "much was forgotten");
+    }
 }
