@@ -39,11 +39,35 @@ struct Item {
     score: i128,
     reached: Timestamp,
     label: Option<Box<str>>,
-    /// Score and instant under which it stands in the order, if it does.
-    placed: Option<(i128, Timestamp)>,
     is_touched: bool,
     /// Whether it is among the changes that the next save writes.
     is_unsaved: bool,
+}
+
+impl Item {
+    /// An item without a score.
+    fn new(reached: Timestamp, label: Option<Box<str>>) -> Self {
+        Item { score: 0, reached, label, is_touched: false, is_unsaved: false }
+    }
+
+    /// Score and instant under which it stands in the order, if it does, once it is settled.
+    fn placing(&self) -> Option<(i128, Timestamp)> {
+        (self.score > 0).then_some((self.score, self.reached))
+    }
+
+    /// Notes where it stands before it changes for the first time since it was settled.
+    fn touch(&mut self, key: &Arc<str>, touched: &mut Vec<Touched>) {
+        if !std::mem::replace(&mut self.is_touched, true) {
+            touched.push(Touched { item: Arc::clone(key), placed: self.placing() });
+        }
+    }
+}
+
+/// An item that changed, and under what it still stands in the order.
+#[derive(Clone, Debug)]
+struct Touched {
+    item: Arc<str>,
+    placed: Option<(i128, Timestamp)>,
 }
 
 /// What an item has in one pane.
@@ -66,7 +90,7 @@ pub(super) struct Group {
     items: HashMap<Arc<str>, Item, FxBuildHasher>,
     order: BTreeSet<Place>,
     panes: BTreeMap<Timestamp, Pane>,
-    touched: Vec<Arc<str>>,
+    touched: Vec<Touched>,
     unsaved: Vec<Arc<str>>,
     total: i128,
     previous_ranks: HashMap<Arc<str>, i32, FxBuildHasher>,
@@ -117,21 +141,12 @@ impl Group {
             Some((key, _)) => Arc::clone(key),
             None => Arc::from(gain.item),
         };
-        let item = self.items.entry(Arc::clone(&key)).or_insert_with(|| Item {
-            score: 0,
-            reached: gain.event_time,
-            label: None,
-            placed: None,
-            is_touched: false,
-            is_unsaved: false,
-        });
+        let item = self.items.entry(Arc::clone(&key)).or_insert_with(|| Item::new(gain.event_time, None));
+        item.touch(&key, &mut self.touched);
         item.score += gain.score;
         item.reached = item.reached.max(gain.event_time);
         if gain.label.is_some() && item.label.as_deref() != gain.label {
             item.label = gain.label.map(Box::from);
-        }
-        if !std::mem::replace(&mut item.is_touched, true) {
-            self.touched.push(Arc::clone(&key));
         }
         if gain.is_tracked && !std::mem::replace(&mut item.is_unsaved, true) {
             self.unsaved.push(Arc::clone(&key));
@@ -153,10 +168,8 @@ impl Group {
         let expired = std::mem::replace(&mut self.panes, kept);
         for (key, held) in expired.values().flat_map(|pane| &pane.scores) {
             if let Some(item) = self.items.get_mut(key) {
+                item.touch(key, &mut self.touched);
                 item.score -= held.score;
-                if !std::mem::replace(&mut item.is_touched, true) {
-                    self.touched.push(Arc::clone(key));
-                }
             }
             self.total -= held.score;
         }
@@ -165,20 +178,19 @@ impl Group {
 
     /// Brings the order up to date with the scores.
     pub(super) fn settle(&mut self) {
-        for key in self.touched.drain(..) {
+        for Touched { item: key, placed } in self.touched.drain(..) {
             let Some(item) = self.items.get_mut(&key) else { continue };
             item.is_touched = false;
-            let target = (item.score > 0).then_some((item.score, item.reached));
-            if target.is_some() && item.placed == target {
+            let target = item.placing();
+            if target.is_some() && placed == target {
                 continue;
             }
             let place = |(score, reached)| Place { score: Reverse(score), reached, item: Arc::clone(&key) };
-            if let Some(placed) = item.placed.take() {
+            if let Some(placed) = placed {
                 self.order.remove(&place(placed));
             }
             match target {
                 Some(target) => {
-                    item.placed = Some(target);
                     self.order.insert(place(target));
                 }
                 None => {

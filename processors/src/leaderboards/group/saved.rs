@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use schemas::Timestamp;
 
-use super::{Group, Item};
+use super::{Group, Item, Touched};
 use crate::state::bytes::{Reader, Stored, Unreadable, put_str, text};
 use crate::state::journal::Entries;
 
@@ -87,7 +87,7 @@ impl Group {
     ) -> Result<(), Unreadable> {
         let (reached, label) = (value.get()?, value.get()?);
         let score = if is_windowed { 0 } else { value.get()? };
-        let item = Item { score, reached, label, placed: None, is_touched: false, is_unsaved: false };
+        let item = Item { score, ..Item::new(reached, label) };
         match self.items.get_mut(name) {
             Some(known) => *known = item,
             None => {
@@ -120,7 +120,7 @@ impl Group {
             }
         }
         self.total = self.items.values().map(|item| item.score).sum();
-        self.touched = self.items.keys().map(Arc::clone).collect();
+        self.touched = self.items.keys().map(|key| Touched { item: Arc::clone(key), placed: None }).collect();
         self.settle();
         self.remember_ranks(k);
     }
