@@ -42,6 +42,11 @@ pub fn get(url: &str) -> (u16, String) {
     (status, response)
 }
 
+fn ask_to_stop(role: &Child) {
+    let asked = Command::new("kill").args(["-TERM", &role.id().to_string()]).status();
+    assert!(asked.expect("kill runs").success());
+}
+
 /// One deployment.
 pub struct Deployment {
     stack: &'static Stack,
@@ -120,23 +125,32 @@ impl Deployment {
 
     /// Starts a role that runs until [`Deployment::stop`].
     pub fn start(&mut self, arguments: &[&str]) {
-        let child = self.command(arguments).stdout(Stdio::null()).spawn().expect("the binary runs");
-        self.roles.push(child);
+        self.start_command(self.command(arguments));
+    }
+
+    /// Starts a role that runs until [`Deployment::stop`].
+    pub fn start_command(&mut self, mut command: Command) {
+        self.roles.push(command.stdout(Stdio::null()).spawn().expect("the binary runs"));
     }
 
     /// Kills the role started `index`-th, as the system does when memory runs out, and starts it anew.
-    pub fn kill_and_restart(&mut self, index: usize, arguments: &[&str]) {
+    pub fn kill_and_restart(&mut self, index: usize, mut command: Command) {
         self.roles[index].kill().expect("killed");
         self.roles[index].wait().expect("ended");
-        self.roles[index] = self.command(arguments).stdout(Stdio::null()).spawn().expect("the binary runs");
+        self.roles[index] = command.stdout(Stdio::null()).spawn().expect("the binary runs");
+    }
+
+    /// Asks the role started `index`-th to stop, as an operator does, and starts it anew.
+    pub fn restart(&mut self, index: usize, mut command: Command) {
+        ask_to_stop(&self.roles[index]);
+        let status = self.roles[index].wait().expect("the role ends");
+        assert!(status.success(), "a role ended with {status}");
+        self.roles[index] = command.stdout(Stdio::null()).spawn().expect("the binary runs");
     }
 
     /// Asks the roles to stop; each must end well.
     pub fn stop(&mut self) {
-        for role in &self.roles {
-            let asked = Command::new("kill").args(["-TERM", &role.id().to_string()]).status();
-            assert!(asked.expect("kill runs").success());
-        }
+        self.roles.iter().for_each(ask_to_stop);
         for mut role in self.roles.drain(..) {
             let status = role.wait().expect("the role ends");
             assert!(status.success(), "a role ended with {status}");

@@ -8,4 +8,5 @@ mod deployment;
 mod operating;
 mod recordings;
 mod simulated;
+mod speeds;
 mod torture;

@@ -1,14 +1,14 @@
 //! Real recordings through the whole pipeline must give the figures that were computed from them independently, to the
 //! last digit. The recordings are not part of the repository: without them the tests say so and pass.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use crate::deployment::Deployment;
 
 /// The folder with the recordings.
-fn data() -> Option<PathBuf> {
+pub fn data() -> Option<PathBuf> {
     let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
     let folder = std::env::var_os("OVATION_DATA").map_or(beside, PathBuf::from);
     if folder.join("EXPECTED.json").exists() {
@@ -18,7 +18,7 @@ fn data() -> Option<PathBuf> {
     None
 }
 
-fn expected(folder: &std::path::Path) -> Value {
+fn expected(folder: &Path) -> Value {
     let text = std::fs::read_to_string(folder.join("EXPECTED.json")).expect("EXPECTED.json");
     serde_json::from_str(&text).expect("json")
 }
@@ -76,21 +76,31 @@ const FROM_CANDLES: &str =
 #[test]
 fn recorded_trades_keep_every_figure_to_the_last_digit() {
     let Some(folder) = data() else { return };
-    let expected = expected(&folder);
     let mut deployment = Deployment::new("trades");
     deployment.start(&["sink", "clickhouse"]);
     deployment.start(&["process", "markets"]);
-    // One replay for all: they are of the same five minutes, and one after the other would come late.
-    let inputs: Vec<String> = TRADES
-        .iter()
-        .map(|(file, kind, venue, _)| {
-            let path = folder.join("trades").join(kind).join(format!("{file}.gz"));
-            format!("binance-csv,venue={venue}:{}", path.display())
-        })
-        .collect();
+    let inputs = trade_inputs(&folder);
     let mut replay = vec!["produce", "replay", "--speed", "full", "--input"];
     replay.extend(inputs.iter().map(String::as_str));
     deployment.run(&replay);
+    assert_trades(&deployment, &folder);
+    deployment.stop();
+}
+
+/// The recorded trades for one replay: they are of the same five minutes, and one after the other would come late.
+pub fn trade_inputs(folder: &Path) -> Vec<String> {
+    let input = |(file, kind, venue, _): &(&str, &str, &str, &str)| {
+        format!(
+            "binance-csv,venue={venue}:{}",
+            folder.join("trades").join(kind).join(format!("{file}.gz")).display()
+        )
+    };
+    TRADES.iter().map(input).collect()
+}
+
+/// Waits until all recorded trades are in ClickHouse, raw and as candles, and compares every figure.
+pub fn assert_trades(deployment: &Deployment, folder: &Path) {
+    let expected = expected(folder);
     let rows: u64 = TRADES.iter().filter_map(|(file, ..)| expected["trades"][file]["rows"].as_u64()).sum();
     deployment.wait_for("SELECT count() FROM trades", &rows.to_string());
     for interval_s in [1, 60] {
@@ -109,7 +119,6 @@ fn recorded_trades_keep_every_figure_to_the_last_digit() {
         }
         println!("{venue} {symbol}: raw = 1 s candles = 1 m candles = {wanted}");
     }
-    deployment.stop();
 }
 
 #[test]

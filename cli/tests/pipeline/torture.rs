@@ -5,13 +5,15 @@
 //! `OVATION_TORTURE_EVENTS=1000000 OVATION_TORTURE_SPEED=50 cargo test --release -p cli --test pipeline torture -- --nocapture`
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use devstack::{Part, Stack, StackOptions};
 use serde_json::Value;
 
-use crate::deployment::Deployment;
+use crate::deployment::{self, Deployment};
+use crate::recordings;
 
 const EVENTS_DEFAULT: u64 = 30_000;
 const SPEED_DEFAULT: u64 = 20;
@@ -23,10 +25,6 @@ const START_MS: i64 = 1_700_000_040_000;
 
 fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
-
-fn events() -> u64 {
-    setting("OVATION_TORTURE_EVENTS", EVENTS_DEFAULT)
 }
 
 /// The last record of each window and, for all time, of each group; without the fields that describe the run. Panics if a
@@ -60,9 +58,8 @@ fn last_records(lines: &str) -> BTreeMap<String, Value> {
     last.into_iter().map(|(identity, (_, record))| (identity, record)).collect()
 }
 
-/// Records of windows that the events themselves close, and of boards of all time.
-fn comparable(records: BTreeMap<String, Value>) -> BTreeMap<String, Value> {
-    let end_micros = START_MS * 1_000 + (events() / RATE) as i64 * 1_000_000;
+/// Records of windows that end by `end_micros` at the latest, which are final, and of boards of all time.
+fn comparable(records: BTreeMap<String, Value>, end_micros: i64) -> BTreeMap<String, Value> {
     let is_comparable = |record: &Value| match record["window_end"].as_i64() {
         Some(window_end) => record["is_final"] == true && window_end <= end_micros,
         None => true,
@@ -75,8 +72,8 @@ fn results(deployment: &Deployment) -> String {
     topics.map(|topic| deployment.run(&["tail", topic, "--from-beginning", "--exit-at-end"])).concat()
 }
 
-/// A broker of our own, which can be killed and started again on the same data.
-fn restart_broker(stack: &Stack, data: &std::path::Path) -> Child {
+/// Kills the broker and starts another on the same data.
+fn restart_broker(stack: &Stack, data: &Path) -> Child {
     let broker = stack.process_ids()[0].to_string();
     assert!(Command::new("kill").args(["-KILL", &broker]).status().expect("kill runs").success());
     let port = stack.kafka_brokers().rsplit(':').next().expect("a port").to_owned();
@@ -91,89 +88,198 @@ fn restart_broker(stack: &Stack, data: &std::path::Path) -> Child {
         .expect("the binary runs")
 }
 
-#[test]
-fn killed_instances_and_a_killed_broker_change_nothing() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let options = StackOptions::new(folder.path())
+/// What happens to the instances.
+#[derive(Clone, Copy, PartialEq)]
+enum Disturbance {
+    /// One is killed every few seconds, and the broker once.
+    Kills,
+    /// One after the other is asked to stop and started again. Each has a name that it keeps, and the broker assigns (KIP-848).
+    RollingRestart,
+}
+
+/// What is put to the torture.
+struct Torture<'a> {
+    /// Topics and groups are named after it.
+    name: &'a str,
+    jobs: &'a [&'a str],
+    /// Recordings, as `--input` names them.
+    inputs: &'a [String],
+    /// Times real time.
+    speed: u64,
+    disturbance: Disturbance,
+    /// Windows that end later are not compared: they go on without events.
+    end_micros: i64,
+}
+
+impl Torture<'_> {
+    /// Runs it beside an undisturbed run and compares the two. The deployment, its jobs still running, the broker, and how many
+    /// records were compared.
+    fn run(&self, stack: &'static Stack, data: &Path) -> (Deployment, Option<Broker>, usize) {
+        let mut deployment = Deployment::on(stack, self.name);
+        let mut undisturbed = vec!["dry-run"];
+        self.jobs.iter().for_each(|job| undisturbed.extend(["--job", job]));
+        undisturbed.push("--input");
+        undisturbed.extend(self.inputs.iter().map(String::as_str));
+        let expected = comparable(last_records(&deployment.run(&undisturbed)), self.end_micros);
+
+        deployment.set("process.session_timeout", "6s");
+        // At this speed a second is many: a partition must not be called idle for a gap in its events.
+        deployment.set("process.idle_after", "20s");
+        let is_rolling = self.disturbance == Disturbance::RollingRestart;
+        if is_rolling {
+            deployment.set("kafka.group_protocol", "consumer");
+        }
+        let instance = |deployment: &Deployment, number: usize| {
+            let mut command = deployment.command(&[&["process"], self.jobs].concat());
+            if is_rolling {
+                command.env("OVATION__INSTANCE_ID", format!("instance-{number}"));
+            }
+            command
+        };
+        for number in 0..INSTANCES {
+            let command = instance(&deployment, number);
+            deployment.start_command(command);
+        }
+        let speed = self.speed.to_string();
+        let mut command = vec!["produce", "replay", "--speed", &speed, "--input"];
+        command.extend(self.inputs.iter().map(String::as_str));
+        let mut replay = deployment.command(&command).spawn().expect("the binary runs");
+        let started = Instant::now();
+        let (mut disturbances, mut broker) = (0, None);
+        while replay.try_wait().expect("a state").is_none() {
+            std::thread::sleep(Duration::from_secs(4));
+            let number = disturbances % INSTANCES;
+            let command = instance(&deployment, number);
+            disturbances += 1;
+            if is_rolling {
+                deployment.restart(number, command);
+                continue;
+            }
+            deployment.kill_and_restart(number, command);
+            if disturbances == 2 {
+                broker = Some(Broker(restart_broker(stack, data)));
+            }
+        }
+        assert!(replay.wait().expect("ended").success());
+        assert!(disturbances >= 3, "the replay was over before much could go wrong");
+        self.wait_for(&deployment, &expected);
+        println!(
+            "{}: instances {} {disturbances} times: {} records equal, {} s",
+            self.name,
+            if is_rolling { "restarted" } else { "killed, the broker once," },
+            expected.len(),
+            started.elapsed().as_secs()
+        );
+        (deployment, broker, expected.len())
+    }
+
+    /// Windows close when all is quiet; then nothing may be missing, repeated or different.
+    fn wait_for(&self, deployment: &Deployment, expected: &BTreeMap<String, Value>) {
+        let deadline = Instant::now() + Duration::from_secs(240);
+        loop {
+            let found = comparable(last_records(&results(deployment)), self.end_micros);
+            let missing = expected.iter().find(|(identity, record)| found.get(*identity) != Some(record));
+            match missing {
+                None => {
+                    let more = found.keys().find(|identity| !expected.contains_key(*identity));
+                    assert_eq!(more, None, "a record that the undisturbed run does not have");
+                    return;
+                }
+                Some((identity, record)) if Instant::now() > deadline => {
+                    panic!("{identity}: expected {record}, found {:?}", found.get(identity));
+                }
+                Some(_) => std::thread::sleep(Duration::from_secs(2)),
+            }
+        }
+    }
+}
+
+/// A broker that ends with the test.
+struct Broker(Child);
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Servers of a test's own, since its broker is killed; they end with this program.
+fn own_stack(folder: &Path) -> &'static Stack {
+    let options = StackOptions::new(folder)
         .with_kafka(Part::Free)
         .with_clickhouse(Part::Free)
         .with_registry(Part::Free)
         .with_server_command(vec![env!("CARGO_BIN_EXE_ovation").into(), "devstack".into()]);
-    let stack: &'static Stack = Box::leak(Box::new(Stack::start(options).expect("the local stack")));
-    let mut deployment = Deployment::on(stack, "torture");
-    let recording = folder.path().join("events.jsonl").display().to_string();
-    let (count, rate, start) = (events().to_string(), RATE.to_string(), START_MS.to_string());
-    // Whole channels come and go; disorder stays within the lateness.
-    deployment.run(&[
-        "produce",
-        "simulate",
-        "--count",
-        &count,
-        "--rate",
-        &rate,
-        "--seed",
-        "11",
-        "--start",
-        &start,
-        "--disorder-ms",
-        "1500",
-        "--to",
-        &recording,
-    ]);
-    let input = format!("jsonl:{recording}");
-    let undisturbed =
-        ["dry-run", "--job", "leaderboards", "--job", "engagement", "--job", "markets", "--input", &input];
-    let expected = comparable(last_records(&deployment.run(&undisturbed)));
+    Box::leak(Box::new(Stack::start(options).expect("the local stack")))
+}
 
-    let jobs = ["process", "leaderboards", "engagement", "markets"];
-    deployment.set("process.session_timeout", "6s");
-    // At this speed a second is twenty: a partition must not be called idle for a gap in its events.
-    deployment.set("process.idle_after", "20s");
-    (0..INSTANCES).for_each(|_| deployment.start(&jobs));
-    let speed = setting("OVATION_TORTURE_SPEED", SPEED_DEFAULT).to_string();
-    let mut replay = deployment
-        .command(&["produce", "replay", "--speed", &speed, "--input", &input])
-        .spawn()
-        .expect("the binary runs");
-    let started = Instant::now();
-    let (mut kills, mut broker) = (0, None);
-    while replay.try_wait().expect("a state").is_none() {
-        std::thread::sleep(Duration::from_secs(4));
-        deployment.kill_and_restart(kills % INSTANCES, &jobs);
-        kills += 1;
-        if kills == 2 {
-            broker = Some(restart_broker(stack, folder.path()));
-        }
-    }
-    assert!(replay.wait().expect("ended").success());
-    assert!(kills >= 3, "the replay was over before much could go wrong");
+/// A recording of simulated events; disorder stays within the lateness.
+fn record(stack: &'static Stack, folder: &Path, count: u64) -> Vec<String> {
+    let recording = folder.join("events.jsonl").display().to_string();
+    let (count, rate, start) = (count.to_string(), RATE.to_string(), START_MS.to_string());
+    let simulate = ["produce", "simulate", "--count", &count, "--rate", &rate, "--seed", "11"];
+    let recorded = ["--start", &start, "--disorder-ms", "1500", "--to", &recording];
+    Deployment::on(stack, "recording").run(&[&simulate[..], &recorded].concat());
+    vec![format!("jsonl:{recording}")]
+}
 
-    // Windows close when all is quiet; then nothing may be missing, repeated or different.
-    let deadline = Instant::now() + Duration::from_secs(240);
-    loop {
-        let found = comparable(last_records(&results(&deployment)));
-        let missing = expected.iter().find(|(identity, record)| found.get(*identity) != Some(record));
-        match missing {
-            None => {
-                let more = found.keys().find(|identity| !expected.contains_key(*identity));
-                assert_eq!(more, None, "a record that the undisturbed run does not have");
-                break;
-            }
-            Some((identity, record)) if Instant::now() > deadline => {
-                panic!("{identity}: expected {record}, found {:?}", found.get(identity));
-            }
-            Some(_) => std::thread::sleep(Duration::from_secs(2)),
-        }
-    }
-    println!(
-        "{count} events, {kills} instances killed, the broker killed once: {} records equal, {} s",
-        expected.len(),
-        started.elapsed().as_secs()
-    );
-    assert!(expected.len() > 300, "only {} records were compared", expected.len());
+/// The instant after the last of so many simulated events.
+fn end_micros(count: u64) -> i64 {
+    START_MS * 1_000 + (count / RATE) as i64 * 1_000_000
+}
+
+#[test]
+fn killed_instances_and_a_killed_broker_change_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stack = own_stack(folder.path());
+    let count = setting("OVATION_TORTURE_EVENTS", EVENTS_DEFAULT);
+    let torture = Torture {
+        name: "torture",
+        jobs: &["leaderboards", "engagement", "markets"],
+        inputs: &record(stack, folder.path(), count),
+        speed: setting("OVATION_TORTURE_SPEED", SPEED_DEFAULT),
+        disturbance: Disturbance::Kills,
+        end_micros: end_micros(count),
+    };
+    let (mut deployment, _broker, compared) = torture.run(stack, folder.path());
+    assert!(compared > 300, "only {compared} records were compared");
     deployment.stop();
-    if let Some(mut broker) = broker {
-        broker.kill().expect("killed");
-        broker.wait().expect("ended");
-    }
+}
+
+#[test]
+fn a_rolling_restart_of_named_instances_changes_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stack = deployment::stack();
+    let count = 30_000;
+    let torture = Torture {
+        name: "rolling",
+        jobs: &["leaderboards", "engagement", "markets"],
+        inputs: &record(stack, folder.path(), count),
+        speed: 10,
+        disturbance: Disturbance::RollingRestart,
+        end_micros: end_micros(count),
+    };
+    let (mut deployment, _, compared) = torture.run(stack, folder.path());
+    assert!(compared > 300, "only {compared} records were compared");
+    deployment.stop();
+}
+
+#[test]
+fn recorded_trades_survive_the_same_to_the_last_digit() {
+    let Some(data) = recordings::data() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let torture = Torture {
+        name: "trades_torture",
+        jobs: &["markets"],
+        inputs: &recordings::trade_inputs(&data),
+        speed: 10,
+        disturbance: Disturbance::Kills,
+        end_micros: i64::MAX,
+    };
+    let (mut deployment, _broker, compared) = torture.run(own_stack(folder.path()), folder.path());
+    assert!(compared > 1_000, "only {compared} records were compared");
+    deployment.start(&["sink", "clickhouse"]);
+    recordings::assert_trades(&deployment, &data);
+    deployment.stop();
 }

@@ -1,0 +1,46 @@
+//! Measures the whole program on real servers: `cargo run --release -p harness -- --help`.
+//!
+//! Always holds: what is measured is the released binary as a process of its own (build it first: `make build`), on a broker
+//! that is started for the measurement; times of this program and of the broker are not counted as its own. Does not know: how
+//! the binary does it.
+
+mod backlog;
+mod guarantees;
+mod meter;
+mod ovation;
+mod recovery;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// Measures the whole program on real servers.
+#[derive(Parser)]
+struct Arguments {
+    /// The binary.
+    #[arg(long, global = true, default_value = "target/release/ovation")]
+    binary: PathBuf,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// What exactly-once and snapshots cost: throughput and CPU time with and without, interleaved, as ratios.
+    Guarantees(guarantees::Options),
+    /// Memory with a short and with a long backlog.
+    Backlog(backlog::Options),
+    /// From start to first commit after a kill, with many keys and input since the last snapshot.
+    Recovery(recovery::Options),
+}
+
+fn main() -> anyhow::Result<()> {
+    let Arguments { binary, what } = Arguments::parse();
+    anyhow::ensure!(binary.exists(), "{} is not there: run `make build` first", binary.display());
+    let binary = std::path::absolute(binary)?;
+    match what {
+        What::Guarantees(options) => guarantees::measure(&binary, &options),
+        What::Backlog(options) => backlog::measure(&binary, &options),
+        What::Recovery(options) => recovery::measure(&binary, &options),
+    }
+}

@@ -1,0 +1,205 @@
+//! The program under test, with servers and a configuration of its own.
+//!
+//! Always holds: everything it writes is in a folder that is deleted at the end. Does not know: what is measured.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use devstack::{Part, Stack, StackOptions};
+use kafka::broker::{BrokerLog, BrokerOptions};
+use kafka::{Log as _, TopicPartition};
+
+use crate::meter::{Usage, usage};
+
+/// Partitions of each topic, and so shards.
+pub const PARTITIONS: i32 = 4;
+/// How long anything may take that is waited for.
+const DEADLINE: Duration = Duration::from_secs(900);
+
+/// The servers, the topics and the configuration.
+pub struct Bench {
+    binary: PathBuf,
+    log: BrokerLog,
+    stack: Stack,
+    folder: tempfile::TempDir,
+}
+
+/// A process of the program.
+pub struct Process {
+    child: Child,
+    listen: String,
+}
+
+impl Bench {
+    /// Starts a broker and a registry, creates topics and registers schemas. `jobs` is the `[jobs]` part of the configuration.
+    ///
+    /// # Errors
+    /// What could not be started, with the last lines of its log.
+    pub fn start(binary: &Path, jobs: &str) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let options = StackOptions::new(folder.path().join("stack"))
+            .with_kafka(Part::Free)
+            .with_registry(Part::Free)
+            .with_server_command(vec![binary.into(), "devstack".into()]);
+        let stack = Stack::start(options)?;
+        let settings = format!(
+            "[kafka]\nbrokers = \"{}\"\npartitions = {PARTITIONS}\n[schema_registry]\nurl = \"{}\"\n{jobs}",
+            stack.kafka_brokers(),
+            stack.registry_url()
+        );
+        std::fs::write(folder.path().join("ovation.toml"), settings)?;
+        let log = BrokerLog::new(BrokerOptions::new(stack.kafka_brokers()))?;
+        let bench = Bench { binary: binary.to_owned(), log, stack, folder };
+        bench.run(&["topics", "apply"])?;
+        bench.run(&["schemas", "register"])?;
+        Ok(bench)
+    }
+
+    /// Where files can be put.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.binary);
+        command.args(arguments).current_dir(self.folder.path());
+        command
+    }
+
+    /// Runs a command to its end. Its standard output.
+    ///
+    /// # Errors
+    /// If it fails, with what it said.
+    pub fn run(&self, arguments: &[&str]) -> Result<String> {
+        let output = self.command(arguments).output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "ovation {}: {said}", arguments.join(" "));
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Starts `ovation process JOB` with these keys of the configuration set.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn process(&self, job: &str, settings: &[(&str, &str)]) -> Result<Process> {
+        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let listen = format!("127.0.0.1:{port}");
+        let key = |key: &str| format!("OVATION__{}", key.to_uppercase().replace('.', "__"));
+        let child = self
+            .command(&["process", job])
+            .env("OVATION__PROCESS__LISTEN", &listen)
+            .envs(settings.iter().map(|(name, value)| (key(name), *value)))
+            .stdout(Stdio::null())
+            .spawn()?;
+        Ok(Process { child, listen })
+    }
+
+    /// How many records the inputs have.
+    ///
+    /// # Errors
+    /// If the broker cannot be reached.
+    pub fn records(&self, topics: &[&str]) -> Result<i64> {
+        let (mut sum, partitions) = (0, partitions(topics));
+        for partition in &partitions {
+            let (start, end) = self.log.offsets(partition)?;
+            sum += end - start;
+        }
+        Ok(sum)
+    }
+
+    /// Waits until `job` has committed all that `topics` have.
+    ///
+    /// # Errors
+    /// If it does not come to that, or the broker cannot be reached.
+    pub fn wait_until_committed(&self, job: &str, topics: &[&str]) -> Result<()> {
+        let (started, partitions) = (Instant::now(), partitions(topics));
+        let all = self.records(topics)?;
+        loop {
+            let positions = self.log.group_positions(&format!("ovation-{job}"), &partitions)?;
+            let committed: i64 = positions.iter().flatten().map(|committed| committed.offset).sum();
+            if committed >= all {
+                return Ok(());
+            }
+            ensure!(started.elapsed() < DEADLINE, "{job} has committed {committed} of {all} records");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Ends the servers.
+    ///
+    /// # Errors
+    /// If one does not end well.
+    pub fn stop(self) -> Result<()> {
+        self.stack.stop()
+    }
+}
+
+fn partitions(topics: &[&str]) -> Vec<TopicPartition> {
+    topics
+        .iter()
+        .flat_map(|topic| (0..PARTITIONS).map(|partition| TopicPartition::new(*topic, partition)))
+        .collect()
+}
+
+impl Process {
+    /// What it has used.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn usage(&self) -> Result<Usage> {
+        usage(self.child.id())
+    }
+
+    /// The sum of one of its metrics over its jobs; none before it answers.
+    pub fn metric(&self, name: &str) -> Option<i64> {
+        let mut answer = ureq::get(format!("http://{}/metrics", self.listen)).call().ok()?;
+        let text = answer.body_mut().read_to_string().ok()?;
+        let start = format!("ovation_job_{name}{{");
+        let values = text.lines().filter(|line| line.starts_with(&start));
+        Some(values.filter_map(|line| line.rsplit(' ').next()?.parse::<i64>().ok()).sum())
+    }
+
+    /// Waits until a metric is at least this.
+    ///
+    /// # Errors
+    /// If it does not come to that.
+    pub fn wait_for_metric(&self, name: &str, least: i64) -> Result<()> {
+        let started = Instant::now();
+        while self.metric(name).is_none_or(|value| value < least) {
+            ensure!(started.elapsed() < DEADLINE, "{name} is {:?}, not {least}", self.metric(name));
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
+    }
+
+    /// Ends it as an operator does.
+    ///
+    /// # Errors
+    /// If it does not end well.
+    pub fn stop(mut self) -> Result<()> {
+        let id = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw);
+        rustix::process::kill_process(id.context("a process id")?, rustix::process::Signal::TERM)?;
+        let status = self.child.wait()?;
+        ensure!(status.success(), "ovation process ended with {status}");
+        Ok(())
+    }
+
+    /// Ends it as the system does when memory runs out.
+    ///
+    /// # Errors
+    /// If it had ended already.
+    pub fn kill(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
