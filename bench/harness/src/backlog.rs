@@ -22,6 +22,8 @@ k = 100
 emit_every = "10s"
 "#;
 const TOPIC: &str = "events.chat";
+/// Event time of the first message: in the past, or it would be cut off as from the future.
+const START_MS: &str = "1700000040000";
 
 /// How large.
 #[derive(Args)]
@@ -44,7 +46,18 @@ pub fn measure(binary: &Path, options: &Options) -> Result<()> {
     for records in &options.records {
         let bench = Bench::start(binary, JOBS)?;
         let count = records.to_string();
-        let world = ["--channels", "1000", "--users", &users, "--shares", "chat=1", "--rate", "10000"];
+        let world = [
+            "--channels",
+            "1000",
+            "--users",
+            &users,
+            "--shares",
+            "chat=1",
+            "--rate",
+            "10000",
+            "--start",
+            START_MS,
+        ];
         bench.run(&[&["produce", "simulate", "--unpaced", "--count", &count][..], &world].concat())?;
         let process = bench.process("boards", &[("snapshots.place", "snapshots")])?;
         bench.wait_until_committed("boards", &[TOPIC])?;

@@ -25,6 +25,8 @@ k = 100
 emit_every = "10s"
 "#;
 const TOPIC: &str = "events.chat";
+/// Event time of the first message: in the past, or it would be cut off as from the future.
+const START_MS: &str = "1700000040000";
 /// What is compared: a name, the guarantee, and whether snapshots are kept.
 const WAYS: [(&str, &str, bool); 4] = [
     ("at least once, no snapshots", "at_least_once", false),
@@ -63,7 +65,18 @@ pub fn measure(binary: &Path, options: &Options) -> Result<()> {
     let mut out = std::io::stdout().lock();
     let bench = Bench::start(binary, JOBS)?;
     let (count, users) = (options.events.to_string(), options.users.to_string());
-    let world = ["--channels", "1000", "--users", &users, "--shares", "chat=1", "--rate", "10000"];
+    let world = [
+        "--channels",
+        "1000",
+        "--users",
+        &users,
+        "--shares",
+        "chat=1",
+        "--rate",
+        "10000",
+        "--start",
+        START_MS,
+    ];
     bench.run(&[&["produce", "simulate", "--unpaced", "--count", &count][..], &world].concat())?;
     let mut runs: Vec<Vec<Run>> = vec![Vec::new(); WAYS.len()];
     for round in 0..options.rounds {
@@ -76,7 +89,11 @@ pub fn measure(binary: &Path, options: &Options) -> Result<()> {
         }
     }
     let records = bench.records(&[TOPIC])? as f64;
-    writeln!(out, "{records} chat messages, {users} users, {} rounds; medians", options.rounds)?;
+    writeln!(
+        out,
+        "{records} chat messages, {users} users, {} rounds; medians; snapshots every 2 s",
+        options.rounds
+    )?;
     writeln!(
         out,
         "{:<30} {:>12} {:>14} {:>8} {:>8} {:>9}",

@@ -1,6 +1,6 @@
 //! A deployment of its own on the shared servers: configuration by environment, commands, roles, questions in SQL.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -121,6 +121,15 @@ impl Deployment {
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "ovation {arguments:?}: {}\n{out}\n{err}", output.status);
         out.into_owned()
+    }
+
+    /// Runs a command to its end, which must be good, and gives each line of its standard output.
+    pub fn each_line(&self, arguments: &[&str], mut each: impl FnMut(&str)) {
+        let mut child = self.command(arguments).stdout(Stdio::piped()).spawn().expect("the binary runs");
+        let out = BufReader::new(child.stdout.take().expect("piped"));
+        out.lines().for_each(|line| each(&line.expect("text")));
+        let status = child.wait().expect("ended");
+        assert!(status.success(), "ovation {arguments:?}: {status}");
     }
 
     /// Starts a role that runs until [`Deployment::stop`].

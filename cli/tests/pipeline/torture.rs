@@ -27,12 +27,15 @@ fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-/// The last record of each window and, for all time, of each group; without the fields that describe the run. Panics if a
-/// record is there twice, or a revision is missing.
-fn last_records(lines: &str) -> BTreeMap<String, Value> {
-    let mut last: BTreeMap<String, (i64, Value)> = BTreeMap::new();
-    let mut revisions: BTreeMap<String, Vec<i64>> = BTreeMap::new();
-    for line in lines.lines() {
+/// The last record of each window and, for all time, of each group; without the fields that describe the run.
+#[derive(Default)]
+struct LastRecords {
+    by_identity: BTreeMap<String, (i64, Value)>,
+    revisions: BTreeMap<String, Vec<i64>>,
+}
+
+impl LastRecords {
+    fn add(&mut self, line: &str) {
         let mut shown: Value = serde_json::from_str(line).expect("json");
         let topic = shown["topic"].as_str().expect("a topic").to_owned();
         let key = shown["key"].as_str().expect("a key").to_owned();
@@ -43,19 +46,22 @@ fn last_records(lines: &str) -> BTreeMap<String, Value> {
         let identity = format!("{topic} {key} {}", record["window_start"]);
         // The number of records before the last depends on nothing but the events, unless a window is closed by the clock.
         let revision = record["revision"].as_i64().expect("a revision");
-        revisions.entry(identity.clone()).or_default().push(revision);
-        let record = Value::Object(record.clone());
-        match last.get(&identity) {
+        self.revisions.entry(identity.clone()).or_default().push(revision);
+        match self.by_identity.get(&identity) {
             Some((newest, _)) if *newest >= revision => {}
-            _ => drop(last.insert(identity, (revision, record))),
+            _ => drop(self.by_identity.insert(identity, (revision, shown["record"].take()))),
         }
     }
-    for (identity, mut seen) in revisions {
-        seen.sort_unstable();
-        let expected: Vec<i64> = (1..=seen.len() as i64).collect();
-        assert_eq!(seen, expected, "{identity}: a revision is repeated or missing");
+
+    /// Panics if a record is there twice, or a revision is missing.
+    fn finish(self) -> BTreeMap<String, Value> {
+        for (identity, mut seen) in self.revisions {
+            seen.sort_unstable();
+            let is_whole = seen.iter().copied().eq(1..=seen.len() as i64);
+            assert!(is_whole, "{identity}: a revision is repeated or missing: {seen:?}");
+        }
+        self.by_identity.into_iter().map(|(identity, (_, record))| (identity, record)).collect()
     }
-    last.into_iter().map(|(identity, (_, record))| (identity, record)).collect()
 }
 
 /// Records of windows that end by `end_micros` at the latest, which are final, and of boards of all time.
@@ -67,9 +73,12 @@ fn comparable(records: BTreeMap<String, Value>, end_micros: i64) -> BTreeMap<Str
     records.into_iter().filter(|(_, record)| is_comparable(record)).collect()
 }
 
-fn results(deployment: &Deployment) -> String {
-    let topics = ["results.leaderboards", "results.engagement", "results.markets"];
-    topics.map(|topic| deployment.run(&["tail", topic, "--from-beginning", "--exit-at-end"])).concat()
+fn results(deployment: &Deployment) -> BTreeMap<String, Value> {
+    let mut last = LastRecords::default();
+    for topic in ["results.leaderboards", "results.engagement", "results.markets"] {
+        deployment.each_line(&["tail", topic, "--from-beginning", "--exit-at-end"], |line| last.add(line));
+    }
+    last.finish()
 }
 
 /// Kills the broker and starts another on the same data.
@@ -120,7 +129,9 @@ impl Torture<'_> {
         self.jobs.iter().for_each(|job| undisturbed.extend(["--job", job]));
         undisturbed.push("--input");
         undisturbed.extend(self.inputs.iter().map(String::as_str));
-        let expected = comparable(last_records(&deployment.run(&undisturbed)), self.end_micros);
+        let mut last = LastRecords::default();
+        deployment.each_line(&undisturbed, |line| last.add(line));
+        let expected = comparable(last.finish(), self.end_micros);
 
         deployment.set("process.session_timeout", "6s");
         // At this speed a second is many: a partition must not be called idle for a gap in its events.
@@ -177,7 +188,7 @@ impl Torture<'_> {
     fn wait_for(&self, deployment: &Deployment, expected: &BTreeMap<String, Value>) {
         let deadline = Instant::now() + Duration::from_secs(240);
         loop {
-            let found = comparable(last_records(&results(deployment)), self.end_micros);
+            let found = comparable(results(deployment), self.end_micros);
             let missing = expected.iter().find(|(identity, record)| found.get(*identity) != Some(record));
             match missing {
                 None => {
