@@ -112,26 +112,18 @@ pub fn measure(binary: &Path, options: &Options) -> Result<()> {
     bench.stop()
 }
 
-/// Waits until no snapshot has been stored for a while: all is stored.
+/// Waits until every shard has stored what it has now: the second snapshot from here on has it for certain.
 fn settle(process: &Process) -> Result<()> {
-    process.wait_for_metric("snapshots", 1)?;
-    let mut last = None;
-    loop {
-        let now = process.metric("snapshot_bytes");
-        if now == last {
-            return Ok(());
-        }
-        last = now;
-        std::thread::sleep(Duration::from_secs(7));
-    }
+    let before = process.metric("snapshots").unwrap_or(0);
+    process.wait_for_metric("snapshots", before + 3 * i64::from(PARTITIONS))
 }
 
-/// Publishes messages, each of the next of `keys` users, a thousand a second of event time.
+/// Publishes messages, each of the next of `keys` users, 5,000 a second of event time.
 fn produce(bench: &Bench, numbers: std::ops::Range<u64>, keys: u64) -> Result<()> {
     let path = bench.folder().join("events.jsonl");
     let mut file = std::io::BufWriter::new(std::fs::File::create(&path)?);
     for number in numbers {
-        let (user, time) = (number * 7_919 % keys, START_MICROS + number * 1_000);
+        let (user, time) = (number * 7_919 % keys, START_MICROS + number * 200);
         let event = json!({
             "topic": TOPIC,
             "record": {
