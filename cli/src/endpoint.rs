@@ -212,7 +212,7 @@ async fn metrics(State(endpoint): State<Arc<Endpoint>>) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }
 
-fn counters(metrics: &JobMetrics) -> [(&'static str, i64); 18] {
+fn counters(metrics: &JobMetrics) -> [(&'static str, i64); 20] {
     let get = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed) as i64;
     [
         ("events", get(&metrics.events)),
@@ -231,6 +231,8 @@ fn counters(metrics: &JobMetrics) -> [(&'static str, i64); 18] {
         ("snapshots_damaged", get(&metrics.snapshots_damaged)),
         ("state_bytes", get(&metrics.state_bytes)),
         ("restores", get(&metrics.restores)),
+        ("restores_from_older", get(&metrics.restores_from_older)),
+        ("restores_from_log", get(&metrics.restores_from_log)),
         ("restore_records_to_go", get(&metrics.restore_records_to_go)),
         ("watermark_micros", metrics.watermark_micros.load(Ordering::Relaxed)),
     ]

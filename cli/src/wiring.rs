@@ -104,7 +104,7 @@ pub(crate) fn worker_options(
         store,
         every: config::std_duration(checked.config.snapshots.every),
         fingerprint: fingerprint(checked, job),
-        is_inline: false,
+        driver: None,
     });
     WorkerOptions {
         topic_prefix: prefix.clone(),

@@ -23,11 +23,12 @@ fn main() -> Result<()> {
         std::env::args().nth(1).map_or(Ok(100_000), |text| text.parse()).context("KEYS is a number")?;
     let folder = tempfile::tempdir()?;
     let (store, root) = runtime::snapshot::location::open(&folder.path().display().to_string(), [])?;
+    let waiting = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let snapshots = SnapshotOptions {
         store: SnapshotStore { store, root, keep: 3, grace: Duration::from_secs(600) },
         every: Duration::from_secs(1),
         fingerprint: String::new(),
-        is_inline: true,
+        driver: Some(Arc::new(move |work| waiting.block_on(work))),
     };
     let log = MemoryLog::new();
     for topic in Topic::ALL {

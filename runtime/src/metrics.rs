@@ -41,6 +41,10 @@ pub struct JobMetrics {
     pub state_bytes: AtomicU64,
     /// Shards restored from a snapshot.
     pub restores: AtomicU64,
+    /// Those of them for which newer snapshots were passed over because they were damaged or could not be read.
+    pub restores_from_older: AtomicU64,
+    /// Shards with committed positions for which no snapshot would do: the log is read from where their history began.
+    pub restores_from_log: AtomicU64,
     /// Bytes of state restored.
     pub restore_bytes: AtomicU64,
     /// From asking for the last restored shard's snapshot until it was there, in microseconds.

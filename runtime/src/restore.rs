@@ -4,7 +4,8 @@
 //! worker goes on polling and the group does not miss it; then they are read from the snapshot's positions on.
 //!
 //! Always holds: the state that a shard begins with is a state of its own history, at or before the committed positions. A shard
-//! whose positions an operator has set begins with no state, there. Does not know: what is in a snapshot.
+//! whose positions an operator has set begins with no state, there. One whose commits were lost, so that snapshots are ahead of
+//! them, goes on in a new history. Does not know: what is in a snapshot.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
@@ -140,12 +141,20 @@ impl<L: Log> Worker<L> {
         if self.shares.loading.get(&number).is_none_or(|loading| loading.ticket != ticket) {
             return Ok(());
         }
-        let Some(loading) = self.shares.loading.remove(&number) else { return Ok(()) };
-        if let Some((manifest, _)) = &found.restored {
-            let took = u64::try_from(now.elapsed_micros - loading.since_micros).unwrap_or(0);
-            add(&self.metrics.restores, 1);
-            add(&self.metrics.restore_bytes, manifest.state_bytes());
-            self.metrics.restore_micros.store(took, Ordering::Relaxed);
+        let Some(mut loading) = self.shares.loading.remove(&number) else { return Ok(()) };
+        if found.is_ahead {
+            // The log was set back. What is ahead now is behind later, but of another past: the history ends here.
+            loading.origin.history = now.wall.micros();
+        }
+        match &found.restored {
+            Some((manifest, _)) => {
+                let took = u64::try_from(now.elapsed_micros - loading.since_micros).unwrap_or(0);
+                add(&self.metrics.restores, 1);
+                add(&self.metrics.restores_from_older, u64::from(found.damaged > 0));
+                add(&self.metrics.restore_bytes, manifest.state_bytes());
+                self.metrics.restore_micros.store(took, Ordering::Relaxed);
+            }
+            None => add(&self.metrics.restores_from_log, 1),
         }
         self.begin_with(loading.origin, found.restored, now);
         self.read_on(number, |_| true)

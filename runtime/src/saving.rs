@@ -26,6 +26,8 @@ pub(crate) struct Kept {
     chunks: BTreeMap<String, StoredChunk>,
     /// Elapsed time at which the next is due; none before the first commit.
     due_micros: Option<i64>,
+    /// Whether a snapshot of this very shard is being written, and not of one that was here before under the same number.
+    is_saving: bool,
 }
 
 impl Kept {
@@ -71,7 +73,8 @@ impl LiveShard {
     }
 
     fn is_at(&self, manifest: &Manifest) -> bool {
-        self.watermark() == manifest.watermark
+        self.history == manifest.history
+            && self.watermark() == manifest.watermark
             && self.inputs.iter().all(|input| manifest.offset(input.topic.name()) == Some(input.next_offset))
     }
 
@@ -101,9 +104,6 @@ impl LiveShard {
 
     /// A snapshot is stored. Raises are kept back to the one before it, in case this one turns out to be damaged.
     fn was_saved(&mut self, saved: Saved) {
-        if saved.manifest.history != self.history {
-            return;
-        }
         for input in &mut self.inputs {
             let is_long = input.raises.is_long();
             let keep_from = if is_long { Some(&saved.manifest) } else { self.kept.newest.as_ref() };
@@ -146,7 +146,10 @@ impl<L: Log> Worker<L> {
                 continue;
             }
             match shard.draft(&self.folder, &options.fingerprint, now) {
-                Some(draft) => keeper.save(draft),
+                Some(draft) => {
+                    shard.kept.is_saving = true;
+                    keeper.save(draft);
+                }
                 None => {
                     add(&self.metrics.snapshots_failed, 1);
                     warn!(job = self.job.name, shard = number, "state gave a chunk without content");
@@ -157,6 +160,9 @@ impl<L: Log> Worker<L> {
 
     /// The keeper has written a snapshot, or could not.
     pub(crate) fn snapshot_saved(&mut self, number: i32, outcome: Result<Saved, String>) {
+        // A shard that was made anew meanwhile gives the same names and versions to other chunks, and must not build on these.
+        let shard = self.shards.get_mut(&number);
+        let shard = shard.and_then(|shard| std::mem::take(&mut shard.kept.is_saving).then_some(shard));
         match outcome {
             Ok(saved) => {
                 let metrics = &self.metrics;
@@ -170,7 +176,7 @@ impl<L: Log> Worker<L> {
                     state_bytes = saved.manifest.state_bytes(),
                     "snapshot stored"
                 );
-                if let Some(shard) = self.shards.get_mut(&number) {
+                if let Some(shard) = shard {
                     shard.was_saved(saved);
                 }
             }

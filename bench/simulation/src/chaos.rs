@@ -3,7 +3,7 @@
 //! Always holds: what is not hindered goes to the log as it is. A process that has died reaches the log no more: its open
 //! transaction stays open and its group is not told, as after a kill. Does not know: what the calls are for.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::counts::Counts;
 use crate::plan::Rates;
+use crate::process::Life;
 
 /// What goes wrong, drawn from one stream for all workers of a run.
 pub(crate) struct Chaos {
@@ -38,23 +39,31 @@ impl Chaos {
 pub(crate) struct ChaosLog {
     log: MemoryLog,
     chaos: Arc<Mutex<Chaos>>,
-    is_dead: Arc<AtomicBool>,
+    pub(crate) life: Arc<Life>,
 }
 
 impl ChaosLog {
     /// For a process that has just started.
     pub(crate) fn new(log: &MemoryLog, chaos: &Arc<Mutex<Chaos>>) -> Self {
-        ChaosLog { log: log.clone(), chaos: Arc::clone(chaos), is_dead: Arc::default() }
+        ChaosLog { log: log.clone(), chaos: Arc::clone(chaos), life: Arc::default() }
     }
 
     /// The process is killed.
     pub(crate) fn kill(&self) {
-        self.is_dead.store(true, Ordering::Relaxed);
+        self.die(&mut self.chaos().counts);
+    }
+
+    fn die(&self, counts: &mut Counts) {
+        let Life { is_dead, writing, reading, .. } = &*self.life;
+        if !is_dead.swap(true, Ordering::Relaxed) {
+            counts.add("crash while a snapshot is written", u64::from(writing.load(Ordering::Relaxed) > 0));
+            counts.add("crash while a snapshot is read", u64::from(reading.load(Ordering::Relaxed) > 0));
+        }
     }
 
     /// Whether the process was killed, from within or without.
     pub(crate) fn is_dead(&self) -> bool {
-        self.is_dead.load(Ordering::Relaxed)
+        self.life.is_dead.load(Ordering::Relaxed)
     }
 
     fn chaos(&self) -> MutexGuard<'_, Chaos> {
@@ -70,7 +79,7 @@ impl ChaosLog {
                 return Ok(());
             }
             chaos.counts.add(crash, 1);
-            self.kill();
+            self.die(&mut chaos.counts);
         }
         Err(LogError::fatal("the process was killed (simulated)"))
     }
@@ -160,6 +169,9 @@ impl Consumer for ChaosConsumer {
         };
         let polled = self.inner()?.poll(records_max, timeout, on_record)?;
         let mut chaos = self.log.chaos();
+        if matches!(polled, Polled::Revoked { .. }) && self.log.life.writing.load(Ordering::Relaxed) > 0 {
+            chaos.counts.add("rebalance while a snapshot is written", 1);
+        }
         match &polled {
             Polled::Records(_) => {}
             Polled::Assigned(_) => chaos.counts.add("partitions assigned", 1),

@@ -18,6 +18,7 @@ pub(crate) enum Concern {
     Input = 2,
     Schedule = 3,
     Faults = 4,
+    Store = 5,
 }
 
 /// The stream of `seed` for one concern.
@@ -42,6 +43,29 @@ pub(crate) struct Rates {
     pub(crate) upheaval: u32,
 }
 
+/// How often, of 1000 times, something goes wrong with the store of snapshots.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct StoreRates {
+    /// A write that fails, or spoils what it writes.
+    pub(crate) put: u32,
+    /// A read, a list or a deletion that fails.
+    pub(crate) look: u32,
+    /// A part of a call that takes long.
+    pub(crate) slow: u32,
+    /// A turn of the schedule at which somebody deletes a file.
+    pub(crate) lost: u32,
+}
+
+/// How a run keeps snapshots.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SnapshotPlan {
+    pub(crate) every: Duration,
+    /// How many of each shard.
+    pub(crate) keep: usize,
+    /// How old a chunk must be that is deleted.
+    pub(crate) grace: Duration,
+}
+
 /// A job of a run.
 pub(crate) struct JobPlan {
     pub(crate) config: JobConfig,
@@ -64,6 +88,12 @@ pub(crate) struct Plan {
     /// No poll brings more records than this.
     pub(crate) poll_records_max: usize,
     pub(crate) rates: Rates,
+    pub(crate) snapshots: Option<SnapshotPlan>,
+    pub(crate) store_rates: StoreRates,
+    /// Everything stops once, and the log is set back to a copy of it.
+    pub(crate) is_set_back: bool,
+    /// All processes are killed before the quiet end, and their successors keep no more snapshots, but begin from what there is.
+    pub(crate) ends_with_restart: bool,
 }
 
 impl Plan {
@@ -98,6 +128,15 @@ impl Plan {
                 refused: among(&mut random, &[0, 2, 10]),
                 upheaval: among(&mut random, &[0, 10, 50]),
             },
+            snapshots: snapshots(&mut random),
+            store_rates: StoreRates {
+                put: among(&mut random, &[0, 20, 100]),
+                look: among(&mut random, &[0, 10, 50]),
+                slow: among(&mut random, &[0, 20, 100]),
+                lost: among(&mut random, &[0, 0, 30]),
+            },
+            is_set_back: random.random_range(0..5) == 0,
+            ends_with_restart: random.random_range(0..4) > 0,
         }
     }
 
@@ -111,6 +150,14 @@ impl Plan {
     pub(crate) fn lateness_micros(&self) -> i64 {
         self.jobs.iter().map(|job| job.config.lateness.micros()).min().unwrap_or(0)
     }
+}
+
+fn snapshots(random: &mut ChaCha8Rng) -> Option<SnapshotPlan> {
+    (random.random_range(0..6) > 0).then(|| SnapshotPlan {
+        every: Duration::from_millis([100, 500, 2_000, 8_000][random.random_range(0..4)]),
+        keep: random.random_range(1..=3),
+        grace: Duration::from_secs([0, 5, 3_600][random.random_range(0..3)]),
+    })
 }
 
 fn job(name: &str, config: Value) -> JobPlan {

@@ -48,7 +48,7 @@ pub fn run_seed(seed: u64) -> Result<Report, Failure> {
         problem,
         plan: format!(
             "{} partitions, {} workers for each of {:?}, idle after {:?}, commits every {:?}, static {}, at most {} records a \
-             poll, {:?}",
+             poll, {:?}, {:?}, {:?}, the log set back: {}",
             plan.partitions,
             plan.workers,
             plan.jobs.iter().map(|job| job.job.name.as_str()).collect::<Vec<_>>(),
@@ -57,6 +57,9 @@ pub fn run_seed(seed: u64) -> Result<Report, Failure> {
             plan.is_static,
             plan.poll_records_max,
             plan.rates,
+            plan.snapshots,
+            plan.store_rates,
+            plan.is_set_back,
         ),
     })
 }

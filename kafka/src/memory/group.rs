@@ -44,6 +44,11 @@ pub(super) enum News {
 }
 
 impl Group {
+    /// What would be found after a restore from a backup: the committed positions, and nobody.
+    pub(super) fn backup(&self) -> Self {
+        Group { generation: self.generation, committed: self.committed.clone(), ..Group::default() }
+    }
+
     /// Takes a member in. One with the instance id of another takes its place and its partitions.
     pub(super) fn join(&mut self, id: u64, instance_id: Option<String>, topics: Vec<Arc<str>>) {
         let before = self

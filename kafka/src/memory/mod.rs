@@ -72,6 +72,23 @@ impl MemoryLog {
         true
     }
 
+    /// A log of its own that begins with the records and positions that are here now, as one restored from a backup: what is open
+    /// is aborted, and the groups are empty.
+    #[must_use]
+    pub fn backup(&self) -> Self {
+        let state = self.lock();
+        let topic = |(name, topic): (&Arc<str>, &Topic)| {
+            let partitions = topic.partitions.iter().map(Partition::backup).collect();
+            (Arc::clone(name), Topic { partitions, next: topic.next })
+        };
+        let copy = State {
+            topics: state.topics.iter().map(topic).collect(),
+            groups: state.groups.iter().map(|(name, group)| (name.clone(), group.backup())).collect(),
+            ..State::default()
+        };
+        MemoryLog { state: Arc::new(Mutex::new(copy)) }
+    }
+
     /// The next commit meets this; several wait in line.
     pub fn inject(&self, fault: Fault) {
         self.lock().script.push(fault);

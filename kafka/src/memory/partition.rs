@@ -22,7 +22,7 @@ enum Entry {
     Marker,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Partition {
     entries: Vec<Entry>,
     open: BTreeSet<i64>,
@@ -54,6 +54,16 @@ impl Partition {
             }
         }
         self.push(Entry::Marker);
+    }
+
+    /// What would be found after a restore from a backup: open transactions are aborted.
+    pub(super) fn backup(&self) -> Self {
+        let mut copy = self.clone();
+        let open: Vec<i64> = self.open.iter().copied().collect();
+        if !open.is_empty() {
+            copy.end_transaction(&open, false);
+        }
+        copy
     }
 
     /// The last stable offset: no committed reader gets to it.

@@ -1,18 +1,25 @@
-//! The keeper: writes and reads snapshots beside a worker, on a thread with a small runtime of its own.
+//! The keeper: writes and reads snapshots beside a worker, on threads with a small runtime of their own, or as its driver likes.
 //!
 //! Always holds: a worker never waits for the store. At most one snapshot of a worker is on its way, and at most one shard is
 //! being read; whoever asks for more is told to come back. Does not know: when a snapshot is due, or what a shard is.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use processors::Job;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Builder;
 
 use super::SnapshotOptions;
 use super::store::{Draft, Found, Refused, Saved, SnapshotStore, Wanted};
+
+/// Writing or reading one snapshot.
+pub type Work = BoxFuture<'static, ()>;
+
+/// Takes work and sees to it that it is done, some time, without keeping the caller waiting.
+pub type Driver = Arc<dyn Fn(Work) + Send + Sync>;
 
 /// What became of a request.
 pub(crate) enum Reply {
@@ -22,50 +29,16 @@ pub(crate) enum Reply {
     Loaded { ticket: u64, shard: i32, outcome: Result<Found, Refused> },
 }
 
-enum Request {
-    Save(Draft),
-    Load { ticket: u64, wanted: Wanted },
-}
-
-/// What serves the requests.
-struct Server {
+/// The worker's end.
+pub(crate) struct Keeper {
     store: SnapshotStore,
     job: Arc<Job>,
     folder: String,
-}
-
-impl Server {
-    async fn serve(&self, request: Request) -> Reply {
-        match request {
-            Request::Save(draft) => {
-                let shard = draft.moment.shard;
-                Reply::Saved {
-                    shard,
-                    outcome: self.store.save(draft).await.map_err(|error| error.to_string()),
-                }
-            }
-            Request::Load { ticket, wanted } => {
-                let outcome = self.store.load(&self.job, &self.folder, &wanted).await;
-                Reply::Loaded { ticket, shard: wanted.shard, outcome }
-            }
-        }
-    }
-}
-
-enum Way {
-    /// Served while the caller waits.
-    Inline { runtime: Runtime, server: Server, replies: VecDeque<Reply> },
-    /// Served on a thread for each kind, so that reading does not wait for writing.
-    Threads {
-        saves: mpsc::SyncSender<Request>,
-        loads: mpsc::SyncSender<Request>,
-        replies: mpsc::Receiver<Reply>,
-    },
-}
-
-/// The worker's end.
-pub(crate) struct Keeper {
-    way: Way,
+    /// A driver for each kind, so that reading does not wait for writing.
+    saves: Driver,
+    loads: Driver,
+    answer: mpsc::Sender<Reply>,
+    replies: mpsc::Receiver<Reply>,
     is_saving: bool,
     is_loading: bool,
 }
@@ -76,15 +49,22 @@ impl Keeper {
     /// # Errors
     /// If the system has no thread or handle left.
     pub(crate) fn new(options: &SnapshotOptions, job: &Arc<Job>, folder: &str) -> std::io::Result<Self> {
-        let server =
-            || Server { store: options.store.clone(), job: Arc::clone(job), folder: folder.to_owned() };
-        let way = if options.is_inline {
-            Way::Inline { runtime: runtime()?, server: server(), replies: VecDeque::new() }
-        } else {
-            let (reply, replies) = mpsc::channel();
-            Way::Threads { saves: spawn(server(), reply.clone())?, loads: spawn(server(), reply)?, replies }
+        let (saves, loads) = match &options.driver {
+            Some(driver) => (Arc::clone(driver), Arc::clone(driver)),
+            None => (thread()?, thread()?),
         };
-        Ok(Keeper { way, is_saving: false, is_loading: false })
+        let (answer, replies) = mpsc::channel();
+        Ok(Keeper {
+            store: options.store.clone(),
+            job: Arc::clone(job),
+            folder: folder.to_owned(),
+            saves,
+            loads,
+            answer,
+            replies,
+            is_saving: false,
+            is_loading: false,
+        })
     }
 
     /// Whether a snapshot is still being written.
@@ -100,34 +80,31 @@ impl Keeper {
     /// Begins to write a snapshot. Only while none is being written.
     pub(crate) fn save(&mut self, draft: Draft) {
         self.is_saving = true;
-        self.ask(Request::Save(draft));
+        let (store, answer) = (self.store.clone(), self.answer.clone());
+        let save = async move {
+            let shard = draft.moment.shard;
+            let outcome = store.save(draft).await.map_err(|error| error.to_string());
+            // Nobody listens any more if the worker has ended.
+            answer.send(Reply::Saved { shard, outcome }).ok();
+        };
+        (self.saves)(save.boxed());
     }
 
     /// Begins to look for a snapshot. Only while none is being read.
     pub(crate) fn load(&mut self, ticket: u64, wanted: Wanted) {
         self.is_loading = true;
-        self.ask(Request::Load { ticket, wanted });
-    }
-
-    fn ask(&mut self, request: Request) {
-        match &mut self.way {
-            Way::Inline { runtime, server, replies } => {
-                replies.push_back(runtime.block_on(server.serve(request)));
-            }
-            // The thread lives as long as this end, and its channel has room: it was not asked since it answered.
-            Way::Threads { saves, loads, .. } => {
-                let thread = if matches!(request, Request::Save(_)) { saves } else { loads };
-                thread.try_send(request).ok();
-            }
-        }
+        let (store, answer) = (self.store.clone(), self.answer.clone());
+        let (job, folder) = (Arc::clone(&self.job), self.folder.clone());
+        let load = async move {
+            let outcome = store.load(&job, &folder, &wanted).await;
+            answer.send(Reply::Loaded { ticket, shard: wanted.shard, outcome }).ok();
+        };
+        (self.loads)(load.boxed());
     }
 
     /// The next answer, if there is one.
     pub(crate) fn reply(&mut self) -> Option<Reply> {
-        let reply = match &mut self.way {
-            Way::Inline { replies, .. } => replies.pop_front(),
-            Way::Threads { replies, .. } => replies.try_recv().ok(),
-        }?;
+        let reply = self.replies.try_recv().ok()?;
         match &reply {
             Reply::Saved { .. } => self.is_saving = false,
             Reply::Loaded { .. } => self.is_loading = false,
@@ -136,21 +113,14 @@ impl Keeper {
     }
 }
 
-fn runtime() -> std::io::Result<Runtime> {
-    Builder::new_current_thread().enable_all().build()
-}
-
-/// A thread that serves one request after the other, until nobody can ask any more.
-fn spawn(server: Server, replies: mpsc::Sender<Reply>) -> std::io::Result<mpsc::SyncSender<Request>> {
-    let runtime = runtime()?;
-    let (sender, requests) = mpsc::sync_channel::<Request>(1);
-    let serve = move || {
-        for request in requests {
-            if replies.send(runtime.block_on(server.serve(request))).is_err() {
-                return;
-            }
-        }
-    };
-    thread::Builder::new().name("snapshots".to_owned()).spawn(serve)?;
-    Ok(sender)
+/// A thread that does one work after the other, until nobody can bring any more.
+fn thread() -> std::io::Result<Driver> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let (sender, works) = mpsc::sync_channel::<Work>(1);
+    let work = move || works.into_iter().for_each(|work| runtime.block_on(work));
+    thread::Builder::new().name("snapshots".to_owned()).spawn(work)?;
+    // The thread lives as long as this end, and its channel has room: whoever brings work has had the last one's answer.
+    Ok(Arc::new(move |work| {
+        sender.try_send(work).ok();
+    }))
 }

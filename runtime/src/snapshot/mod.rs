@@ -5,7 +5,8 @@
 //! watermark too is what was committed). The state is then exactly the function of the committed positions, horizon and
 //! raises. A commit that failed, was aborted or whose outcome is unknown never returns with success; a commit that did
 //! cannot be undone later. So a snapshot lies on the history of commits, and every later owner of the shard starts at or
-//! after it on the same history.
+//! after it on the same history. A log that is restored from a backup undoes commits all the same: then snapshots are found
+//! ahead of the committed positions, and a new history begins, in which none of them is used.
 //!
 //! **What it costs the worker**: encoding the chunks that changed. Writing, reading and checksums are the keeper's.
 //!
@@ -19,11 +20,12 @@ pub mod store;
 
 use std::time::Duration;
 
+pub use keeper::{Driver, Work};
 pub(crate) use keeper::{Keeper, Reply};
 pub use store::SnapshotStore;
 
 /// How a worker keeps snapshots.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SnapshotOptions {
     /// Where they are kept.
     pub store: SnapshotStore,
@@ -31,7 +33,7 @@ pub struct SnapshotOptions {
     pub every: Duration,
     /// The job's configuration, as a hash that is the same for the same configuration.
     pub fingerprint: String,
-    /// Whether the worker waits for the store instead of leaving it to a thread: for simulations, in which every run of a seed must
-    /// be the same.
-    pub is_inline: bool,
+    /// Who writes and reads; none: threads of the worker's own. A simulation decides itself when each work goes on, so that every
+    /// run of a seed is the same.
+    pub driver: Option<Driver>,
 }

@@ -9,12 +9,13 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use processors::{Chunk, Job, STATE_VERSION, Shard};
+use schemas::Timestamp;
 use tracing::{debug, warn};
 
 use super::manifest::{Manifest, ManifestError, Moment, StoredChunk, checksum};
@@ -31,7 +32,7 @@ pub struct SnapshotStore {
     pub root: Path,
     /// How many snapshots of each shard are kept; at least one.
     pub keep: usize,
-    /// How old a chunk that no manifest names must be to be deleted.
+    /// How old a chunk that no manifest names must be to be deleted, from the store's clock to the one that a snapshot was taken by.
     pub grace: Duration,
 }
 
@@ -86,6 +87,8 @@ pub struct Found {
     pub restored: Option<(Manifest, Shard)>,
     /// Snapshots that were passed over because they are damaged.
     pub damaged: u64,
+    /// Whether a snapshot of the history reflects more than is committed: then commits have been lost.
+    pub is_ahead: bool,
 }
 
 /// A snapshot that would do, but for another program or configuration.
@@ -130,13 +133,14 @@ impl SnapshotStore {
                 }
             }
         };
+        let taken_at = draft.moment.created_at;
         let stored: Vec<(StoredChunk, u64)> =
             stream::iter(draft.chunks).map(store_one).buffered(CONCURRENCY).try_collect().await?;
         let written_bytes = stored.iter().map(|(_, written)| written).sum();
         let manifest = Manifest::new(draft.moment, stored.into_iter().map(|(chunk, _)| chunk).collect());
         let path = folder.clone().join(manifest.file_name().as_str());
         self.store.put(&path, manifest.to_bytes().into()).await?;
-        if let Err(error) = self.clear_away(&folder).await {
+        if let Err(error) = self.clear_away(&folder, taken_at).await {
             warn!(%folder, %error, "cannot clear away old snapshots");
         }
         Ok(Saved { manifest, written_bytes })
@@ -148,7 +152,7 @@ impl SnapshotStore {
     /// If it is of another configuration or another program.
     pub async fn load(&self, job: &Job, folder_name: &str, wanted: &Wanted) -> Result<Found, Refused> {
         let folder = self.folder(folder_name, wanted.shard);
-        let mut found = Found { restored: None, damaged: 0 };
+        let mut found = Found { restored: None, damaged: 0, is_ahead: false };
         let manifests = match self.manifests(&folder).await {
             Ok(manifests) => manifests,
             Err(error) => {
@@ -194,6 +198,7 @@ impl SnapshotStore {
             }
             if !is_behind(&manifest, wanted) {
                 warn!(%folder, name, "passing over a snapshot that is ahead of the committed positions");
+                found.is_ahead = true;
                 continue;
             }
             match self.restore(&folder, job, &manifest).await {
@@ -282,7 +287,7 @@ impl SnapshotStore {
     }
 
     /// Deletes all but the newest manifests, and the chunks that these do not name.
-    async fn clear_away(&self, folder: &Path) -> object_store::Result<()> {
+    async fn clear_away(&self, folder: &Path, now: Timestamp) -> object_store::Result<()> {
         let mut named = BTreeSet::new();
         let mut kept = 0;
         for meta in self.manifests(folder).await? {
@@ -295,8 +300,8 @@ impl SnapshotStore {
                 _ => self.store.delete(&meta.location).await?,
             }
         }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let deadline_ms = i64::try_from(now.saturating_sub(self.grace).as_millis()).unwrap_or(i64::MAX);
+        let grace_ms = i64::try_from(self.grace.as_millis()).unwrap_or(i64::MAX);
+        let deadline_ms = now.millis().saturating_sub(grace_ms);
         let mut chunks = self.store.list(Some(&folder.clone().join("chunks")));
         while let Some(meta) = chunks.try_next().await? {
             let is_named = meta.location.filename().is_some_and(|name| named.contains(name));

@@ -1,14 +1,15 @@
 //! Snapshots under the production loop: whatever the store does, readers see what they would have seen without it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures_util::TryStreamExt;
+use futures_util::{FutureExt, TryStreamExt};
 use kafka::memory::{Fault, MemoryLog};
 use kafka::{Consumer, ConsumerOptions, ErrorClass, Log, OffsetCommit, Polled, Position};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
+use runtime::snapshot::Work;
 use runtime::{SnapshotOptions, SnapshotStore, Worker, WorkerError};
 use schemas::Topic;
 
@@ -23,7 +24,9 @@ pub fn snapshots(store: &Arc<FaultyStore>, every: Duration) -> SnapshotOptions {
         keep: 3,
         grace: Duration::ZERO,
     };
-    SnapshotOptions { store, every, fingerprint: "configuration".to_owned(), is_inline: true }
+    // A store in memory is never waited for: each work is done when it is given.
+    let driver = Arc::new(|work: Work| work.now_or_never().expect("done at once"));
+    SnapshotOptions { store, every, fingerprint: "configuration".to_owned(), driver: Some(driver) }
 }
 
 fn with_snapshots(workers: usize, store: &Arc<FaultyStore>, every_ms: u64) -> Settings {
@@ -273,6 +276,47 @@ fn what_a_refused_commit_held_is_not_stored() {
     other_half(&log, world, "refused commits");
 }
 
+#[test]
+fn a_save_that_ends_after_its_shard_was_made_anew_is_not_built_upon() {
+    let store = Arc::new(FaultyStore::new(1, 0));
+    let (holds, held) = (Arc::new(AtomicBool::new(false)), Arc::<Mutex<Vec<Work>>>::default());
+    let mut settings = with_snapshots(1, &store, 100);
+    let (is_holding, holding) = (Arc::clone(&holds), Arc::clone(&held));
+    settings.snapshots.as_mut().expect("snapshots").driver = Some(Arc::new(move |work: Work| {
+        if is_holding.swap(false, Ordering::Relaxed) {
+            holding.lock().expect("no panic").push(work);
+        } else {
+            work.now_or_never().expect("done at once");
+        }
+    }));
+    let log = new_log();
+    let mut world = World::new(&log, settings);
+    let records = make_records(7);
+    produce(&log, &records[..100]);
+    world.steps(60);
+    // The next work is a save. While it is under way its shard's transaction is aborted.
+    holds.store(true, Ordering::Relaxed);
+    produce(&log, &records[100..150]);
+    world.steps(60);
+    assert_eq!(held.lock().expect("no panic").len(), 1);
+    log.inject(Fault::Refuse(ErrorClass::MustAbort));
+    produce(&log, &records[150..160]);
+    world.steps(10);
+    assert_eq!(count(&world.metrics.aborts), 1);
+    let saved = count(&world.metrics.snapshots);
+    let late = held.lock().expect("no panic").pop().expect("a save");
+    late.now_or_never().expect("done at once");
+    world.steps(1);
+    assert_eq!(count(&world.metrics.snapshots), saved + 1);
+    // What is stored from now on must not build on it.
+    produce(&log, &records[160..200]);
+    world.steps(60);
+    assert!(count(&world.metrics.snapshots) > saved + 1);
+    world.crash(0);
+    world.steps(3);
+    other_half(&log, world, "a save that came late");
+}
+
 /// A store that does not answer until it is let.
 #[test]
 fn a_slow_store_does_not_hold_processing_up() {
@@ -286,7 +330,7 @@ fn a_slow_store_does_not_hold_processing_up() {
         store,
         every: Duration::from_millis(100),
         fingerprint: "configuration".to_owned(),
-        is_inline: false,
+        driver: None,
     };
     let log = new_log();
     let mut world = World::new(&log, Settings { snapshots: Some(snapshots), ..Settings::new(1) });
