@@ -1,6 +1,7 @@
 //! Memory with a short and with a long backlog: it must not grow with the lag.
 //!
-//! Always holds: the same users and channels in both, so that the state is as large. Does not know: what takes the memory.
+//! Always holds: the same users and channels in both, a thousand messages a second of event time, so that each is longer than
+//! the window and the memory of ids, and the state is as large. Does not know: what takes the memory.
 
 use std::io::Write;
 use std::path::Path;
@@ -54,7 +55,7 @@ pub fn measure(binary: &Path, options: &Options) -> Result<()> {
             "--shares",
             "chat=1",
             "--rate",
-            "10000",
+            "1000",
             "--start",
             START_MS,
         ];
