@@ -40,6 +40,7 @@ const PURE: [(&str, &[&str]); 2] = [
             "schemas",
             "aho-corasick",
             "hashbrown",
+            "libm",
             "rustc-hash",
             "serde",
             "thiserror",

@@ -27,8 +27,8 @@ pub struct Job {
 }
 
 impl Job {
-    /// The processors of one shard, with empty state: boards in the order of the configuration, engagement, one for each
-    /// interval of candles, moderation.
+    /// The processors of one shard, with empty state: boards in the order of the configuration, engagement, candles (one
+    /// for all intervals that are shown equally often), moderation.
     #[must_use]
     pub fn build(&self) -> Vec<Box<dyn Processor>> {
         let mut processors: Vec<Box<dyn Processor>> = Vec::new();
@@ -39,7 +39,7 @@ impl Job {
             processors.push(Box::new(Engagement::new(engagement)));
         }
         for candles in &self.candles {
-            processors.push(Box::new(Candles::new(*candles)));
+            processors.push(Box::new(Candles::new(candles)));
         }
         if let Some(moderation) = &self.moderation {
             processors.push(Box::new(Moderation::new(moderation)));

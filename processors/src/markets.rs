@@ -1,46 +1,50 @@
-//! Candles: open, high, low, close, volumes and trade counts of every market, in tumbling windows of one interval.
+//! Candles: open, high, low, close, volumes, gaps and spikes of every market, in tumbling windows of several intervals.
 //!
-//! Always holds: a trade belongs to the candle that starts at its event time rounded down to the interval, and is late if
+//! Always holds: a trade belongs to the candle that starts at its event time rounded down to the interval, and is late for it if
 //! that candle's end is at or before its own partition's watermark. Open and close are the first and last trade by
 //! (event_time, trade_id, event_id), whatever order they came in. Sums are exact. A sum that would leave the 38 digits of
 //! its field stays at the largest number that fits (all nines): it neither wraps nor stops the job.
-//! A changed candle is shown at every multiple of `emit_every` and once more, finally, at its end; a candle no longer than
-//! `emit_every` is shown only at its end.
-//! Does not know: gaps and duplicates of trade ids, and which venues exist.
+//! A changed candle is shown at every multiple of `emit_every`, corrected by what came since, and once more, finally, at its
+//! end; a candle no longer than `emit_every` is shown only at its end. Of a market's closed candles the last `spike_candles` of each
+//! interval are kept, until it has had no trade for seven days.
+//! Does not know: which venues exist.
 
 mod candle;
+mod ids;
+mod past;
+mod returns;
+mod saved;
 
 use std::collections::BTreeMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use hashbrown::{Equivalent, HashMap, HashSet};
+use hashbrown::{Equivalent, HashMap};
 use rustc_hash::FxBuildHasher;
 use schemas::{Event, Timestamp};
 
 use crate::pending::Pending;
 use crate::processor::{Arrival, Disposition, Output, Processor};
 use crate::state::bytes::{Reader, Stored, Unreadable, stored};
-use crate::state::journal::{Entries, Journal};
+use crate::state::journal::Journal;
 use crate::state::{Chunk, Head, StateError, StateSize};
 use crate::windows::{last_window_end, tick_at_or_after};
 use candle::{Candle, Trade};
+pub(crate) use past::Spikes;
+use past::{KEPT_MICROS, Past};
 
-/// About what an open candle and a waiting trade take in memory.
-const CANDLE_BYTES: usize = 600;
-const TRADE_BYTES: usize = 160;
+/// About what a market's candle of one interval, with its past, and a waiting trade take in memory.
+const CANDLE_BYTES: usize = 1_400;
+const TRADE_BYTES: usize = 200;
 
-/// Candles of one interval, validated: whole seconds, a multiple of `emit_every` or no longer than it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Candles that share a step, validated: it is the whole interval or divides it.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CandleSpec {
-    pub(crate) interval_s: i32,
-    pub(crate) emit_every_micros: i64,
-}
-
-impl CandleSpec {
-    fn interval_micros(self) -> i64 {
-        i64::from(self.interval_s) * 1_000_000
-    }
+    /// Their lengths in seconds, from the shortest.
+    pub(crate) intervals_s: Vec<i32>,
+    /// Changed candles are shown at its multiples.
+    pub(crate) step_micros: i64,
+    pub(crate) spikes: Spikes,
 }
 
 /// A venue and a symbol. The order is that of records within a tick.
@@ -74,95 +78,216 @@ impl Equivalent<Arc<Market>> for MarketKey<'_> {
     }
 }
 
-/// The candles of one interval.
-pub(crate) struct Candles {
-    spec: CandleSpec,
-    pending: Pending<(Arc<Market>, Trade)>,
-    markets: HashSet<Arc<Market>, FxBuildHasher>,
-    open: HashMap<Arc<Market>, Candle, FxBuildHasher>,
+/// One interval, and what is saved of it.
+struct Series {
+    interval_s: i32,
+    interval_micros: i64,
+    sampling_micros: i64,
+    /// The end of the window that is open.
     window_end: Timestamp,
-    head: Head,
+    /// The markets with a candle in it.
+    open: Vec<Arc<Market>>,
     /// The candles of the open window as they were saved.
-    journal: Journal,
+    window: Journal,
+    /// The pasts as they were saved.
+    past: Journal,
+    /// The day on which pasts were last looked through for those to forget.
+    swept: Timestamp,
+    /// Markets whose past was forgotten since the last save.
+    forgotten: Vec<Arc<Market>>,
+}
+
+impl Series {
+    fn new(interval_s: i32) -> Self {
+        let interval_micros = i64::from(interval_s) * 1_000_000;
+        Series {
+            interval_s,
+            interval_micros,
+            sampling_micros: returns::step_micros(interval_micros),
+            window_end: Timestamp::MIN,
+            open: Vec::new(),
+            window: Journal::default(),
+            past: Journal::default(),
+            swept: Timestamp::MIN,
+            forgotten: Vec::new(),
+        }
+    }
+
+    fn window_start(&self) -> Timestamp {
+        self.window_end.plus_micros(-self.interval_micros)
+    }
+}
+
+/// A market in one series.
+#[derive(Default)]
+struct Slot {
+    open: Option<Box<Candle>>,
+    past: Option<Past>,
+}
+
+impl Slot {
+    fn is_empty(&self) -> bool {
+        self.open.is_none() && self.past.is_none()
+    }
+}
+
+/// A market that has a candle or a past.
+struct MarketState {
+    /// One for each series.
+    slots: Box<[Slot]>,
+    /// Whether a trade came since the last records.
+    is_changed: bool,
+    /// Whether it is among the changes that the next save writes.
+    is_unsaved: bool,
+}
+
+type Markets = HashMap<Arc<Market>, MarketState, FxBuildHasher>;
+
+/// The candles of all intervals that share a step.
+pub(crate) struct Candles {
+    step_micros: i64,
+    spikes: Spikes,
+    pending: Pending<(Arc<Market>, Trade)>,
+    markets: Markets,
+    series: Vec<Series>,
+    /// Markets with a trade since the last records.
+    changed: Vec<Arc<Market>>,
+    head: Head,
     /// Whether it was saved or restored before: until then no change is remembered, since all would be written.
     is_tracked: bool,
     unsaved: Vec<Arc<Market>>,
 }
 
 impl Candles {
-    pub(crate) fn new(spec: CandleSpec) -> Self {
+    pub(crate) fn new(spec: &CandleSpec) -> Self {
         Candles {
-            pending: Pending::new(spec.emit_every_micros.min(spec.interval_micros())),
-            markets: HashSet::default(),
-            open: HashMap::default(),
-            window_end: Timestamp::MIN,
+            step_micros: spec.step_micros,
+            spikes: spec.spikes,
+            pending: Pending::new(spec.step_micros),
+            markets: HashMap::default(),
+            series: spec.intervals_s.iter().map(|interval_s| Series::new(*interval_s)).collect(),
+            changed: Vec::new(),
             head: Head::default(),
-            journal: Journal::default(),
             is_tracked: false,
             unsaved: Vec::new(),
-            spec,
         }
-    }
-
-    fn market(&mut self, venue: &str, symbol: &str) -> Arc<Market> {
-        if let Some(known) = self.markets.get(&MarketKey { venue, symbol }) {
-            return Arc::clone(known);
-        }
-        let market = Arc::new(Market { venue: venue.into(), symbol: symbol.into() });
-        self.markets.insert(Arc::clone(&market));
-        market
     }
 
     fn next_tick(&self) -> Option<Timestamp> {
-        let end = (!self.open.is_empty()).then_some(self.window_end);
-        self.pending.first_tick().into_iter().chain(end).min()
+        let open = self.series.iter().filter(|series| !series.open.is_empty());
+        self.pending.first_tick().into_iter().chain(open.map(|series| series.window_end)).min()
+    }
+
+    /// Adds a trade to the open candle of every series for which it is not late: the windows before the open one are closed.
+    fn absorb(&mut self, market: Arc<Market>, trade: &Trade) {
+        let count = self.series.len();
+        let state = self.markets.entry(Arc::clone(&market)).or_insert_with(|| MarketState {
+            slots: std::iter::repeat_with(Slot::default).take(count).collect(),
+            is_changed: false,
+            is_unsaved: false,
+        });
+        let quote = trade.quote();
+        for (series, slot) in self.series.iter_mut().zip(&mut state.slots) {
+            let into_window = trade.position.event_time.micros_since(series.window_start());
+            if into_window < 0 {
+                continue;
+            }
+            let step = (into_window / series.sampling_micros) as u64;
+            if let Some(candle) = &mut slot.open {
+                candle.add(trade, quote, step);
+                candle.is_changed = true;
+            } else {
+                let start = series.window_start();
+                if slot.past.take_if(|past| !past.is_remembered(start)).is_some() && self.is_tracked {
+                    series.forgotten.push(Arc::clone(&market));
+                }
+                slot.open = Some(Box::new(Candle::new(trade, quote, step)));
+                series.open.push(Arc::clone(&market));
+            }
+        }
+        if self.is_tracked && !std::mem::replace(&mut state.is_unsaved, true) {
+            self.unsaved.push(Arc::clone(&market));
+        }
+        if !std::mem::replace(&mut state.is_changed, true) {
+            self.changed.push(market);
+        }
     }
 
     fn write_tick(&mut self, tick: Timestamp, out: &mut Vec<Output>) {
-        self.window_end = tick_at_or_after(tick, self.spec.interval_micros());
-        let mut changed = Vec::new();
+        for series in &mut self.series {
+            series.window_end = tick_at_or_after(tick, series.interval_micros);
+        }
         for entry in self.pending.take(tick) {
             let (market, trade) = entry.value;
-            match self.open.get_mut(&market) {
-                Some(candle) => {
-                    candle.add(trade);
-                    if !std::mem::replace(&mut candle.is_changed, true) {
-                        changed.push(market);
+            self.absorb(market, &trade);
+        }
+        let mut shown = std::mem::take(&mut self.changed);
+        let is_final = |series: &&mut Series| series.window_end == tick;
+        for series in self.series.iter_mut().filter(is_final) {
+            shown.append(&mut series.open);
+            series.window.clear();
+        }
+        shown.sort_unstable();
+        shown.dedup();
+        for market in shown {
+            self.show(&market, tick, out);
+        }
+        self.forget(tick);
+    }
+
+    /// Writes the records of a market's candles that changed or end, and makes those that end its past.
+    fn show(&mut self, market: &Arc<Market>, tick: Timestamp, out: &mut Vec<Output>) {
+        let Some(state) = self.markets.get_mut(market) else { return };
+        state.is_changed = false;
+        if self.is_tracked && !std::mem::replace(&mut state.is_unsaved, true) {
+            self.unsaved.push(Arc::clone(market));
+        }
+        for (series, slot) in self.series.iter().zip(&mut state.slots) {
+            let is_final = series.window_end == tick;
+            let Some(candle) = slot.open.as_mut().filter(|candle| is_final || candle.is_changed) else {
+                continue;
+            };
+            candle.is_changed = false;
+            candle.revision += 1;
+            let figures = candle.figures();
+            let compared = Past::compare(slot.past.as_ref(), &figures, self.spikes);
+            let mut record = candle.record(&compared, slot.past.as_ref().and_then(Past::highest_trade_id));
+            record.venue = market.venue.to_string();
+            record.symbol = market.symbol.to_string();
+            record.interval_s = series.interval_s;
+            record.window_start = series.window_start();
+            record.window_end = series.window_end;
+            record.is_final = is_final;
+            record.freshness.as_of = tick;
+            out.push(Output::Candle(record));
+            if is_final {
+                slot.open = None;
+                slot.past =
+                    Some(Past::after(slot.past.take(), tick, &figures, compared.true_range, self.spikes));
+            }
+        }
+    }
+
+    /// Once a day, and at the end of a candle: forgets the pasts whose time is over. They would not be used any more.
+    fn forget(&mut self, tick: Timestamp) {
+        let mut is_any = false;
+        for (index, series) in self.series.iter_mut().enumerate() {
+            let day = tick.floor(KEPT_MICROS / 7);
+            if series.window_end != tick || std::mem::replace(&mut series.swept, day) == day {
+                continue;
+            }
+            for (market, state) in &mut self.markets {
+                let slot = &mut state.slots[index];
+                if slot.past.take_if(|past| !past.is_remembered(tick)).is_some() {
+                    is_any = true;
+                    if self.is_tracked {
+                        series.forgotten.push(Arc::clone(market));
                     }
                 }
-                None => {
-                    self.open.insert(Arc::clone(&market), Candle::new(trade));
-                    changed.push(market);
-                }
             }
         }
-        let is_final = tick == self.window_end;
-        if is_final {
-            changed = self.open.keys().map(Arc::clone).collect();
-        }
-        changed.sort_unstable();
-        for market in changed {
-            if let Some(candle) = self.open.get_mut(&market) {
-                candle.is_changed = false;
-                candle.revision += 1;
-                if self.is_tracked && !std::mem::replace(&mut candle.is_unsaved, true) {
-                    self.unsaved.push(Arc::clone(&market));
-                }
-                let mut record = candle.record(&market.venue, &market.symbol);
-                record.interval_s = self.spec.interval_s;
-                record.window_start = self.window_end.plus_micros(-self.spec.interval_micros());
-                record.window_end = self.window_end;
-                record.is_final = is_final;
-                record.freshness.as_of = tick;
-                out.push(Output::Candle(record));
-            }
-        }
-        if is_final {
-            self.open.clear();
-            self.journal.clear();
-            self.unsaved.clear();
-            // Markets that have nothing waiting are forgotten: only the set itself holds them.
-            self.markets.retain(|market| Arc::strong_count(market) > 1);
+        if is_any {
+            self.markets.retain(|_, state| !state.slots.iter().all(Slot::is_empty));
         }
     }
 }
@@ -170,12 +295,17 @@ impl Candles {
 impl Processor for Candles {
     fn process(&mut self, event: &Event<'_>, arrival: &Arrival, _: &mut Vec<Output>) -> Disposition {
         let Event::Trade(trade) = event else { return Disposition::Ignored };
-        let interval_micros = self.spec.interval_micros();
-        let end = last_window_end(arrival.event_time, interval_micros, interval_micros);
-        if end <= arrival.partition_watermark {
+        let end = |series: &Series| {
+            last_window_end(arrival.event_time, series.interval_micros, series.interval_micros)
+        };
+        if self.series.iter().all(|series| end(series) <= arrival.partition_watermark) {
             return Disposition::Late;
         }
-        let market = self.market(&trade.venue, &trade.symbol);
+        let key = MarketKey { venue: &trade.venue, symbol: &trade.symbol };
+        let market = match self.markets.get_key_value(&key) {
+            Some((known, _)) => Arc::clone(known),
+            None => Arc::new(Market { venue: key.venue.into(), symbol: key.symbol.into() }),
+        };
         self.pending.file(arrival, (market, Trade::of(trade, arrival.event_time)));
         Disposition::Taken
     }
@@ -187,54 +317,23 @@ impl Processor for Candles {
     }
 
     fn name(&self) -> String {
-        format!("candles.{}", self.spec.interval_s)
+        format!("candles.{}", self.step_micros)
     }
 
     fn save(&mut self, prefix: &str, is_known: &dyn Fn(&str, u64) -> bool, chunks: &mut Vec<Chunk>) {
-        self.pending.save(prefix, is_known, chunks);
-        let mut changed = Entries::default();
-        for market in self.unsaved.drain(..) {
-            if let Some(candle) = self.open.get_mut(&market) {
-                candle.is_unsaved = false;
-                changed.put(|key| market.put(key), |value| candle.put(value));
-            }
-        }
-        let changed = std::mem::replace(&mut self.is_tracked, true).then_some(changed);
-        let open = &self.open;
-        self.journal.save(&format!("{prefix}/window"), is_known, chunks, changed, |all| {
-            open.iter()
-                .for_each(|(market, candle)| all.put(|key| market.put(key), |value| candle.put(value)));
-        });
-        self.head.save(format!("{prefix}/head"), is_known, chunks, |out| {
-            self.window_end.put(out);
-            self.pending.put_head(out);
-            self.journal.put_head(out);
-        });
+        self.save_chunks(prefix, is_known, chunks);
     }
 
     fn restore(&mut self, prefix: &str, chunks: &BTreeMap<String, Chunk>) -> Result<(), StateError> {
-        self.journal = self.head.restore(&format!("{prefix}/head"), chunks, |head| {
-            self.window_end = head.get()?;
-            self.pending.get_head(head)?;
-            Journal::get_head(head)
-        })?;
-        self.is_tracked = true;
-        self.pending.restore(prefix, chunks)?;
-        self.journal.restore(&format!("{prefix}/window"), chunks, |key, value| {
-            let candle = value.ok_or(Unreadable("lacks a value"))?.get()?;
-            self.open.insert(key.get()?, candle);
-            Ok(())
-        })?;
-        self.markets = self.open.keys().map(Arc::clone).collect();
-        Ok(())
+        self.restore_chunks(prefix, chunks)
     }
 
     fn size(&self) -> StateSize {
-        let (groups, pending) = (self.open.len(), self.pending.len());
+        let (groups, pending) = (self.markets.len(), self.pending.len());
         StateSize {
             groups: groups as u64,
             pending: pending as u64,
-            bytes_estimate: (groups * CANDLE_BYTES + pending * TRADE_BYTES) as u64,
+            bytes_estimate: (groups * self.series.len() * CANDLE_BYTES + pending * TRADE_BYTES) as u64,
             ..StateSize::default()
         }
     }

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use bytes::{Reader, Unreadable};
 
 /// The form of the chunks' bytes. It rises when an older program could not read them.
-pub const STATE_VERSION: u32 = 1;
+pub const STATE_VERSION: u32 = 2;
 
 /// A piece of state.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -122,6 +122,14 @@ fn other_sections_that_cannot_be_are_refused() {
             "[candles]\nintervals = ['10s']\nemit_every = '3s'",
             "candles.emit_every: \"3s\" does not divide the interval, \"10s\", without remainder",
         ),
+        (
+            "[candles]\nintervals = ['1m']\nspike_candles = 101",
+            "candles.spike_candles: is 101: it goes from 0 (no comparison) to 100",
+        ),
+        (
+            "[candles]\nintervals = ['1m']\nspike_factor = 0",
+            "candles.spike_factor: is 0: it goes from 1 to 1000",
+        ),
         ("[moderation]", "moderation: has no rule: give it terms, repeated_text or links"),
         (
             "[moderation]\nterms = [{ term = 'x', category = 'c', severity = 5 }]",

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use common::{at, chat, emote, job, reaction, trade, viewer};
 use processors::{Driver, Output};
-use schemas::{Aggressor, Event, ReactionKind, SuggestedAction, Timestamp, Topic, ViewerKind};
+use schemas::{Aggressor, CandleResult, Event, ReactionKind, SuggestedAction, Timestamp, Topic, ViewerKind};
 
 const SECTIONS: [&str; 3] = ["--- job\n", "--- events\n", "--- records\n"];
 
@@ -121,6 +121,33 @@ fn window(start: Option<Timestamp>, end: Option<Timestamp>, is_final: bool, revi
     format!("{span} #{revision}{}", if is_final { " final" } else { "" })
 }
 
+/// What a candle has beside prices and volumes.
+fn shown_beside(candle: &CandleResult) -> String {
+    let number = |number: Option<i64>| number.map_or_else(|| "?".to_owned(), |number| number.to_string());
+    let variance =
+        candle.realised_variance.map_or_else(|| "?".to_owned(), |variance| format!("{variance:e}"));
+    let spike = |is_spike| if is_spike { " (spike)" } else { "" };
+    format!(
+        ",\n        {} missing and {} before, {} duplicates of {}, largest {} at {} (id {}), taker flow {} of {},\n        \
+         variance {variance}, {} before it with volume {}{} and range {}, own range {}{}",
+        candle.missing_trade_ids,
+        number(candle.missing_before),
+        candle.duplicate_trade_count,
+        candle.duplicate_volume,
+        candle.largest_quantity,
+        candle.largest_price,
+        number(candle.largest_trade_id),
+        candle.taker_net_volume,
+        candle.taker_volume,
+        candle.past_candle_count,
+        candle.past_base_volume,
+        spike(candle.is_volume_spike),
+        candle.past_true_range,
+        candle.true_range,
+        spike(candle.is_price_spike),
+    )
+}
+
 fn shown(output: &Output) -> String {
     let mut text = String::new();
     match output {
@@ -166,6 +193,7 @@ fn shown(output: &Output) -> String {
                 candle.taker_buy_volume, candle.taker_sell_count, candle.taker_sell_volume, ids
             )
             .expect("a string");
+            write!(text, "{}", shown_beside(candle)).expect("a string");
         }
         Output::Flag(flag) => {
             let action = match flag.suggested_action {

@@ -49,8 +49,10 @@ const MARKETS: &str = "
 lateness = '300ms'
 dedup_for = '2s'
 [candles]
-intervals = ['1s', '5s']
-emit_every = '500ms'
+intervals = ['1s', '2s', '5s']
+emit_every = '1s'
+spike_candles = 2
+spike_factor = 2
 [[boards]]
 name = 'traders'
 source = 'trades'
@@ -260,8 +262,9 @@ fn channel_partitions() -> impl Strategy<Value = Vec<Partition>> {
     })
 }
 
+/// Seconds apart, or half days, so that markets are forgotten.
 fn market_partitions() -> impl Strategy<Value = Vec<Partition>> {
-    times(100_000).prop_map(|trades| {
+    prop_oneof![3 => times(100_000), 1 => times(43_200_000_000)].prop_map(|trades| {
         let trades = events(&trades, |id, time, a, b, c| {
             let market = ("v", ["x", "y", "z", "w"][usize::from(a)]);
             let side = [Aggressor::Buy, Aggressor::Sell, Aggressor::Unknown][usize::from(c % 3)];

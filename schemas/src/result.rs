@@ -108,6 +108,38 @@ pub struct CandleResult {
     pub first_trade_id: Option<i64>,
     #[serde(default)]
     pub last_trade_id: Option<i64>,
+    #[serde(default)]
+    pub missing_trade_ids: i64,
+    #[serde(default)]
+    pub missing_before: Option<i64>,
+    #[serde(default)]
+    pub duplicate_trade_count: i64,
+    #[serde(default)]
+    pub duplicate_volume: Amount,
+    #[serde(default)]
+    pub largest_quantity: Amount,
+    #[serde(default)]
+    pub largest_price: Amount,
+    #[serde(default)]
+    pub largest_trade_id: Option<i64>,
+    #[serde(default)]
+    pub taker_net_volume: Amount,
+    #[serde(default)]
+    pub taker_volume: Amount,
+    #[serde(default)]
+    pub realised_variance: Option<f64>,
+    #[serde(default)]
+    pub true_range: Amount,
+    #[serde(default)]
+    pub past_candle_count: i32,
+    #[serde(default)]
+    pub past_base_volume: Amount,
+    #[serde(default)]
+    pub past_true_range: Amount,
+    #[serde(default)]
+    pub is_volume_spike: bool,
+    #[serde(default)]
+    pub is_price_spike: bool,
     #[serde(flatten)]
     pub freshness: Freshness,
 }

@@ -64,6 +64,14 @@ export interface Candle extends Freshness {
   quote_volume: string;
   taker_buy_volume: string;
   taker_sell_volume: string;
+  missing_trade_ids: number;
+  missing_before: number | null;
+  duplicate_trade_count: number;
+  taker_net_volume: string;
+  taker_volume: string;
+  realised_variance: number | null;
+  is_volume_spike: boolean;
+  is_price_spike: boolean;
 }
 
 export interface Flag extends Freshness {

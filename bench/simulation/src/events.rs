@@ -159,7 +159,8 @@ fn trade(random: &mut ChaCha8Rng, header: Header, market: &str, number: usize) -
         channel_id: header.channel_id,
         user_id: header.user_id,
         stream_id: None,
-        trade_id: numbered.then_some(number as i64),
+        // Some come twice.
+        trade_id: numbered.then_some(number as i64 / 2),
         price,
         quantity,
         aggressor: sides[random.random_range(0..3)],

@@ -215,7 +215,8 @@ fn audience(random: &mut ChaCha8Rng) -> Value {
 fn markets(random: &mut ChaCha8Rng) -> Value {
     let mut config = json!({
         "lateness": pick(random, &["1s", "3s"]),
-        "candles": {"intervals": ["1s", "10s", "1m"], "emit_every": pick(random, &["1s", "5s"])},
+        "candles": {"intervals": ["1s", "10s", "1m"], "emit_every": pick(random, &["1s", "5s"]),
+            "spike_candles": random.random_range(0..4), "spike_factor": random.random_range(1..4)},
     });
     if random.random() {
         config["boards"] = json!([{"name": "traders", "source": "trades", "item": "user", "k": 2, "emit_every": "5s",

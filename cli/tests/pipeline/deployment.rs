@@ -168,10 +168,17 @@ impl Deployment {
 
     /// Asks ClickHouse, in this deployment's database; the answer as text, one row a line.
     pub fn ask(&self, sql: &str) -> String {
+        self.ask_with(sql, &[])
+    }
+
+    /// The same with values for the parameters of the query, as they may stand in a URL.
+    pub fn ask_with(&self, sql: &str, parameters: &[(&str, &str)]) -> String {
+        let parameters: String =
+            parameters.iter().map(|(name, value)| format!("&param_{name}={value}")).collect();
         let address = self.stack.clickhouse_url().trim_start_matches("http://").to_owned();
         let mut stream = TcpStream::connect(&address).expect("clickhouse answers");
         let request = format!(
-            "POST /?database={} HTTP/1.0\r\nHost: {address}\r\nContent-Length: {}\r\n\r\n{sql}",
+            "POST /?database={}{parameters} HTTP/1.0\r\nHost: {address}\r\nContent-Length: {}\r\n\r\n{sql}",
             self.database,
             sql.len()
         );

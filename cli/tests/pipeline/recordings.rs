@@ -84,7 +84,42 @@ fn recorded_trades_keep_every_figure_to_the_last_digit() {
     replay.extend(inputs.iter().map(String::as_str));
     deployment.run(&replay);
     assert_trades(&deployment, &folder);
+    for interval_s in [1, 60, 300, 3_600, 86_400] {
+        let report = format!(
+            "SELECT sum(trade_count), sum(missing_trade_ids) + sum(missing_before), sum(duplicate_trade_count)
+             FROM current_candles WHERE interval_s = {interval_s}"
+        );
+        deployment.wait_for(&report, "55270\t0\t0");
+    }
+    assert_eq!(candles_that_differ(&deployment), "");
+    let finals = "SELECT count() > 1000 FROM final_candles";
+    assert_eq!(deployment.ask(finals), "1", "too little was compared");
+    // One candle with another last digit, and one that is not there.
+    let columns = "* REPLACE (high + toDecimal128('0.0000000001', 10) AS high, offset + 1000000 AS offset)";
+    let of_minute = "FROM candles FINAL WHERE is_final AND interval_s = 60 ORDER BY window_start LIMIT 1";
+    deployment.ask(&format!("INSERT INTO candles SELECT {columns} {of_minute}"));
+    let second = "interval_s = 1 AND symbol = 'BTCUSDT' AND venue = 'binance-spot'";
+    let first = format!("(SELECT min(window_start) FROM candles WHERE {second})");
+    deployment.ask(&format!(
+        "DELETE FROM candles WHERE {second} AND window_start = {first} SETTINGS lightweight_deletes_sync = 2"
+    ));
+    let found = candles_that_differ(&deployment);
+    assert_eq!(found.lines().filter(|row| row.contains("[('high','")).count(), 1, "{found}");
+    assert_eq!(found.lines().filter(|row| row.contains("no final record")).count(), 1, "{found}");
+    assert_eq!(found.lines().count(), 2, "{found}");
     deployment.stop();
+}
+
+/// The final candles that are not what SQL makes of the raw trades.
+pub fn candles_that_differ(deployment: &Deployment) -> String {
+    let as_configured = [
+        ("job", "markets"),
+        ("lateness_us", "2000000"),
+        ("future_skew_us", "10000000"),
+        ("spike_candles", "20"),
+        ("spike_factor", "5"),
+    ];
+    deployment.ask_with(include_str!("../../../sinks/verify/candles.sql"), &as_configured)
 }
 
 /// The recorded trades for one replay: they are of the same five minutes, and one after the other would come late.

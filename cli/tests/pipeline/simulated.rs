@@ -1,6 +1,7 @@
 //! Simulated events through the whole pipeline: what the jobs publish equals what SQL says over the raw events.
 
 use crate::deployment::Deployment;
+use crate::recordings::candles_that_differ;
 
 /// Long ago, so that all windows are of the past; a whole minute.
 const START_MS: &str = "1700000040000";
@@ -70,6 +71,7 @@ fn boards_engagement_and_candles_equal_sql_over_the_raw_events() {
         assert!(sql.lines().count() > 3, "too little was compared: {sql}");
         deployment.wait_for(&candles, &sql);
     }
+    assert_eq!(candles_that_differ(&deployment), "");
     assert_eq!(deployment.ask("SELECT count() FROM dead_letters"), "0");
     deployment.stop();
 }

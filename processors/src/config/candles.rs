@@ -2,14 +2,18 @@
 //!
 //! Always holds: an unknown key is refused; a message says what would be right. Does not know: the file, or what the keys make of the events.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
 use super::duration::Duration;
 use super::one_second;
 use super::validate::Problems;
-use crate::markets::CandleSpec;
+use crate::markets::{CandleSpec, Spikes};
+
+/// Earlier candles that one may be compared with: so many are kept of every market and interval.
+const SPIKE_CANDLES_MAX: u32 = 100;
+const SPIKE_FACTOR_MAX: u32 = 1_000;
 
 /// Candles of every market.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -20,6 +24,12 @@ pub struct CandlesConfig {
     /// How often, in event time, a changed candle is shown before it ends; intervals up to this show only the end.
     #[serde(default = "one_second")]
     pub emit_every: Duration,
+    /// How many of a market's earlier candles of the same interval, counting those with trades, a candle is compared with.
+    #[serde(default = "twenty")]
+    pub spike_candles: u32,
+    /// A candle is a spike if its volume, or its true range, is more than so many times the mean of theirs.
+    #[serde(default = "five")]
+    pub spike_factor: u32,
 }
 
 pub(super) fn validate_candles(config: &CandlesConfig, problems: &mut Problems) -> Vec<CandleSpec> {
@@ -28,7 +38,7 @@ pub(super) fn validate_candles(config: &CandlesConfig, problems: &mut Problems) 
     });
     let is_positive = problems.require_positive(config.emit_every, "candles.emit_every".to_owned());
     let mut seen = BTreeSet::new();
-    let mut specs = Vec::new();
+    let mut by_step: BTreeMap<i64, Vec<i32>> = BTreeMap::new();
     for (index, interval) in config.intervals.iter().enumerate() {
         let key = format!("candles.intervals[{index}]");
         let secs = i32::try_from(interval.micros() / 1_000_000).unwrap_or(i32::MAX);
@@ -47,7 +57,28 @@ pub(super) fn validate_candles(config: &CandlesConfig, problems: &mut Problems) 
                 "the interval",
             );
         }
-        specs.push(CandleSpec { interval_s: secs, emit_every_micros: config.emit_every.micros() });
+        // Those that are shown equally often share a buffer.
+        let step_micros = interval.micros().min(config.emit_every.micros());
+        by_step.entry(step_micros).or_default().push(secs);
     }
-    specs
+    problems.require(config.spike_candles <= SPIKE_CANDLES_MAX, "candles.spike_candles", || {
+        format!("is {}: it goes from 0 (no comparison) to {SPIKE_CANDLES_MAX}", config.spike_candles)
+    });
+    problems.require((1..=SPIKE_FACTOR_MAX).contains(&config.spike_factor), "candles.spike_factor", || {
+        format!("is {}: it goes from 1 to {SPIKE_FACTOR_MAX}", config.spike_factor)
+    });
+    let spikes = Spikes { candles: config.spike_candles as usize, factor: config.spike_factor };
+    let spec = |(step_micros, mut intervals_s): (i64, Vec<i32>)| {
+        intervals_s.sort_unstable();
+        CandleSpec { intervals_s, step_micros, spikes }
+    };
+    by_step.into_iter().map(spec).collect()
+}
+
+fn twenty() -> u32 {
+    20
+}
+
+fn five() -> u32 {
+    5
 }

@@ -1,10 +1,16 @@
 //! One candle: what its trades add up to.
 //!
 //! Always holds: the result depends on the set of trades and not on their order (sums that saturate aside, which
-//! follow the order of visibility). Does not know: when it starts and ends.
+//! follow the order of visibility). A trade whose trade_id came before counts like any other, and is reported: trades are told apart by
+//! event_id. Does not know: what came before it.
+
+use std::sync::Arc;
 
 use schemas::{Aggressor, Amount, CandleResult, Decimal, Freshness, Quote, Timestamp, TradeEvent};
 
+use super::ids::{TradeIds, between};
+use super::past::{Comparison, Figures};
+use super::returns::Samples;
 use crate::state::bytes::{Reader, Stored, Unreadable, stored};
 
 /// The largest number of a `decimal(38, _)`, in units.
@@ -13,7 +19,7 @@ const LARGEST_UNITS: i128 = 10i128.pow(38) - 1;
 /// What a candle needs of a trade.
 #[derive(Clone, Debug)]
 pub(super) struct Trade {
-    position: Position,
+    pub(super) position: Position,
     price: Amount,
     quantity: Amount,
     aggressor: Aggressor,
@@ -23,10 +29,10 @@ stored!(Trade { position, price, quantity, aggressor });
 
 /// Where a trade stands in the order of its market. A trade without a number stands before those with one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Position {
-    event_time: Timestamp,
-    trade_id: Option<i64>,
-    event_id: Box<str>,
+pub(super) struct Position {
+    pub(super) event_time: Timestamp,
+    pub(super) trade_id: Option<i64>,
+    pub(super) event_id: Arc<str>,
 }
 
 stored!(Position { event_time, trade_id, event_id });
@@ -63,6 +69,11 @@ impl Trade {
             aggressor: trade.aggressor,
         }
     }
+
+    /// Price x quantity.
+    pub(super) fn quote(&self) -> Quote {
+        saturating_product(self.price, self.quantity)
+    }
 }
 
 /// A count and a sum of quantities.
@@ -81,6 +92,16 @@ impl Side {
     }
 }
 
+/// The largest trade: the first of those with the largest quantity.
+#[derive(Clone, Debug)]
+struct Largest {
+    position: Position,
+    quantity: Amount,
+    price: Amount,
+}
+
+stored!(Largest { position, quantity, price });
+
 /// The trades of one market in one interval.
 #[derive(Clone, Debug)]
 pub(super) struct Candle {
@@ -94,23 +115,25 @@ pub(super) struct Candle {
     quote_volume: Quote,
     taker_buy: Side,
     taker_sell: Side,
-    trade_ids: Option<(i64, i64)>,
+    ids: TradeIds,
+    duplicates: Side,
+    largest: Largest,
     /// Records written.
     pub(super) revision: i64,
+    /// The last price of every sampling step. They are saved one by one.
+    pub(super) samples: Samples,
     /// Whether a trade came since the last record.
     pub(super) is_changed: bool,
-    /// Whether it is among the changes that the next save writes.
-    pub(super) is_unsaved: bool,
 }
 
 // It is saved between ticks, when it has not changed since its record.
 stored!(Candle {
-    first, last, open, close, high, low, all, quote_volume, taker_buy, taker_sell, trade_ids, revision,
-} .. { is_changed, is_unsaved });
+    first, last, open, close, high, low, all, quote_volume, taker_buy, taker_sell, ids, duplicates, largest, revision,
+} .. { samples, is_changed });
 
 impl Candle {
-    /// A candle of one trade.
-    pub(super) fn new(trade: Trade) -> Self {
+    /// A candle of one trade; see [`Candle::add`].
+    pub(super) fn new(trade: &Trade, quote: Quote, step: u64) -> Self {
         let mut candle = Candle {
             first: trade.position.clone(),
             last: trade.position.clone(),
@@ -122,45 +145,71 @@ impl Candle {
             quote_volume: Quote::ZERO,
             taker_buy: Side::default(),
             taker_sell: Side::default(),
-            trade_ids: None,
+            ids: TradeIds::default(),
+            duplicates: Side::default(),
+            largest: Largest {
+                position: trade.position.clone(),
+                quantity: trade.quantity,
+                price: trade.price,
+            },
             revision: 0,
+            samples: Samples::default(),
             is_changed: true,
-            is_unsaved: false,
         };
-        candle.add(trade);
+        candle.add(trade, quote, step);
         candle
     }
 
-    /// Adds a trade.
-    pub(super) fn add(&mut self, trade: Trade) {
-        self.high = self.high.max(trade.price);
-        self.low = self.low.min(trade.price);
+    /// Adds a trade with its [`Trade::quote`] in the sampling step numbered `step`.
+    pub(super) fn add(&mut self, trade: &Trade, quote: Quote, step: u64) {
+        let (position, price) = (&trade.position, trade.price);
+        self.high = self.high.max(price);
+        self.low = self.low.min(price);
         self.all.add(trade.quantity);
-        self.quote_volume =
-            saturating_sum(self.quote_volume, saturating_product(trade.price, trade.quantity));
+        self.quote_volume = saturating_sum(self.quote_volume, quote);
         match trade.aggressor {
             Aggressor::Buy => self.taker_buy.add(trade.quantity),
             Aggressor::Sell => self.taker_sell.add(trade.quantity),
             Aggressor::Unknown => {}
         }
-        if let Some(id) = trade.position.trade_id {
-            let (lowest, highest) = self.trade_ids.unwrap_or((id, id));
-            self.trade_ids = Some((lowest.min(id), highest.max(id)));
+        if position.trade_id.is_some_and(|id| self.ids.add(id)) {
+            self.duplicates.add(trade.quantity);
         }
-        if trade.position < self.first {
-            self.open = trade.price;
-            self.first = trade.position;
-        } else if trade.position > self.last {
-            self.close = trade.price;
-            self.last = trade.position;
+        let largest = &self.largest;
+        if trade.quantity > largest.quantity
+            || (trade.quantity == largest.quantity && *position < largest.position)
+        {
+            self.largest = Largest { position: position.clone(), quantity: trade.quantity, price };
+        }
+        if *position < self.first {
+            self.open = price;
+            self.first = position.clone();
+        } else if *position > self.last {
+            self.close = price;
+            self.last = position.clone();
+        }
+        self.samples.add(step, position, price);
+    }
+
+    /// What it is compared by with those before it.
+    pub(super) fn figures(&self) -> Figures {
+        Figures {
+            high: self.high,
+            low: self.low,
+            close: self.close,
+            base_volume: self.all.volume,
+            highest_trade_id: self.ids.ends().map(|ids| ids.1),
         }
     }
 
-    /// The record so far; interval, window, finality and as_of are the caller's.
-    pub(super) fn record(&self, venue: &str, symbol: &str) -> CandleResult {
+    /// The record so far. `highest_before` is the highest trade id of the candles before it. Market, interval, window, finality
+    /// and as_of are the caller's.
+    pub(super) fn record(&self, past: &Comparison, highest_before: Option<i64>) -> CandleResult {
+        let ids = self.ids.ends();
+        let missing_before = ids.zip(highest_before).map(|((first, _), before)| between(before, first));
         CandleResult {
-            venue: venue.to_owned(),
-            symbol: symbol.to_owned(),
+            venue: String::new(),
+            symbol: String::new(),
             interval_s: 0,
             window_start: Timestamp::default(),
             window_end: Timestamp::default(),
@@ -177,8 +226,24 @@ impl Candle {
             taker_sell_count: self.taker_sell.count,
             taker_buy_volume: self.taker_buy.volume,
             taker_sell_volume: self.taker_sell.volume,
-            first_trade_id: self.trade_ids.map(|ids| ids.0),
-            last_trade_id: self.trade_ids.map(|ids| ids.1),
+            first_trade_id: ids.map(|ids| ids.0),
+            last_trade_id: ids.map(|ids| ids.1),
+            missing_trade_ids: self.ids.missing(),
+            missing_before: missing_before.map(|missing| i64::try_from(missing).unwrap_or(i64::MAX)),
+            duplicate_trade_count: self.duplicates.count,
+            duplicate_volume: self.duplicates.volume,
+            largest_quantity: self.largest.quantity,
+            largest_price: self.largest.price,
+            largest_trade_id: self.largest.position.trade_id,
+            taker_net_volume: saturating_difference(self.taker_buy.volume, self.taker_sell.volume),
+            taker_volume: saturating_sum(self.taker_buy.volume, self.taker_sell.volume),
+            realised_variance: self.samples.realised_variance(self.open),
+            true_range: past.true_range,
+            past_candle_count: past.candle_count,
+            past_base_volume: past.base_volume,
+            past_true_range: past.range,
+            is_volume_spike: past.is_volume_spike,
+            is_price_spike: past.is_price_spike,
             freshness: Freshness::default(),
         }
     }
@@ -189,8 +254,12 @@ fn saturated<const SCALE: u32>(is_negative: bool) -> Decimal<SCALE> {
     Decimal::from_units(units).unwrap_or(Decimal::ZERO)
 }
 
-fn saturating_sum<const SCALE: u32>(a: Decimal<SCALE>, b: Decimal<SCALE>) -> Decimal<SCALE> {
+pub(super) fn saturating_sum<const SCALE: u32>(a: Decimal<SCALE>, b: Decimal<SCALE>) -> Decimal<SCALE> {
     a.checked_add(b).unwrap_or_else(|| saturated(b < Decimal::ZERO))
+}
+
+pub(super) fn saturating_difference(a: Amount, b: Amount) -> Amount {
+    a.checked_sub(b).unwrap_or_else(|| saturated(a < b))
 }
 
 fn saturating_product(price: Amount, quantity: Amount) -> Quote {
@@ -213,29 +282,39 @@ mod tests {
         }
     }
 
+    fn candle(trades: &[Trade]) -> CandleResult {
+        let mut candle = Candle::new(&trades[0], trades[0].quote(), 0);
+        trades[1..].iter().for_each(|trade| candle.add(trade, trade.quote(), 0));
+        candle.record(&Comparison::default(), None)
+    }
+
     #[test]
     fn open_and_close_are_by_time_then_trade_id_then_event_id() {
-        let mut candle = Candle::new(trade(5, Some(2), "a", "10", "1"));
-        candle.add(trade(5, Some(1), "b", "11", "1"));
-        candle.add(trade(5, Some(3), "a", "12", "1"));
-        candle.add(trade(5, Some(3), "b", "13", "1"));
-        let record = candle.record("v", "s");
+        let record = candle(&[
+            trade(5, Some(2), "a", "10", "1"),
+            trade(5, Some(1), "b", "11", "1"),
+            trade(5, Some(3), "a", "12", "1"),
+            trade(5, Some(3), "b", "13", "1"),
+        ]);
         assert_eq!((record.open.to_string(), record.close.to_string()), ("11".into(), "13".into()));
         assert_eq!((record.first_trade_id, record.last_trade_id), (Some(1), Some(3)));
+        assert_eq!((record.largest_trade_id, record.largest_price), (Some(1), record.open));
+        assert_eq!((record.duplicate_trade_count, record.missing_trade_ids), (1, 0));
     }
 
     #[test]
     fn a_sum_that_does_not_fit_stays_at_the_largest_number() {
         let huge = "9999999999999999999999999999";
-        let mut candle = Candle::new(trade(0, None, "a", huge, huge));
-        candle.add(trade(1, None, "b", "1", huge));
-        let record = candle.record("v", "s");
+        let mut trades = vec![trade(0, None, "a", huge, huge), trade(1, None, "b", "1", huge)];
+        let record = candle(&trades);
         assert_eq!(record.base_volume.units(), LARGEST_UNITS);
         assert_eq!(record.quote_volume.units(), LARGEST_UNITS);
-        candle.add(trade(2, None, "c", "1", "1"));
-        assert_eq!(candle.record("v", "s").base_volume.units(), LARGEST_UNITS);
-        let mut negative = Candle::new(trade(0, None, "a", "-9999999999999999999999999999", huge));
-        negative.add(trade(1, None, "b", "-1", "1"));
-        assert_eq!(negative.record("v", "s").quote_volume.units(), -LARGEST_UNITS);
+        trades.push(trade(2, None, "c", "1", "1"));
+        assert_eq!(candle(&trades).base_volume.units(), LARGEST_UNITS);
+        let low = "-9999999999999999999999999999";
+        let negative = candle(&[trade(0, None, "a", low, huge), trade(1, None, "b", "-1", "1")]);
+        assert_eq!(negative.quote_volume.units(), -LARGEST_UNITS);
+        let (low, huge) = (low.parse().expect("fits"), huge.parse().expect("fits"));
+        assert_eq!(saturating_difference(low, huge).units(), -LARGEST_UNITS);
     }
 }

@@ -294,6 +294,22 @@ impl Rows for CandleResult {
         row.decimal128(self.taker_sell_volume.units());
         row.nullable(self.first_trade_id, RowBuffer::int64);
         row.nullable(self.last_trade_id, RowBuffer::int64);
+        row.int64(self.missing_trade_ids);
+        row.nullable(self.missing_before, RowBuffer::int64);
+        row.int64(self.duplicate_trade_count);
+        for amount in [self.duplicate_volume, self.largest_quantity, self.largest_price] {
+            row.decimal128(amount.units());
+        }
+        row.nullable(self.largest_trade_id, RowBuffer::int64);
+        row.decimal128(self.taker_net_volume.units());
+        row.decimal128(self.taker_volume.units());
+        row.nullable(self.realised_variance, RowBuffer::float64);
+        row.decimal128(self.true_range.units());
+        row.int32(self.past_candle_count);
+        row.decimal128(self.past_base_volume.units());
+        row.decimal128(self.past_true_range.units());
+        row.boolean(self.is_volume_spike);
+        row.boolean(self.is_price_spike);
         write_freshness(&self.freshness, row);
         place.write(row);
         1

@@ -54,8 +54,11 @@ impl Table {
                 "candles",
                 "venue, symbol, interval_s, window_start, window_end, is_final, revision, open, high, low, close, \
                  trade_count, base_volume, quote_volume, taker_buy_count, taker_sell_count, taker_buy_volume, \
-                 taker_sell_volume, first_trade_id, last_trade_id, as_of, watermark, computed_at, job, shard, \
-                 input_offsets",
+                 taker_sell_volume, first_trade_id, last_trade_id, missing_trade_ids, missing_before, \
+                 duplicate_trade_count, duplicate_volume, largest_quantity, largest_price, largest_trade_id, \
+                 taker_net_volume, taker_volume, realised_variance, true_range, past_candle_count, \
+                 past_base_volume, past_true_range, is_volume_spike, is_price_spike, as_of, watermark, \
+                 computed_at, job, shard, input_offsets",
             ),
             Topic::Moderation => (
                 "moderation_flags",

@@ -187,6 +187,22 @@ pub fn candle(second: i64, revision: i64, is_final: bool, base: &str, quote: &st
         taker_sell_volume: amount("0.25"),
         first_trade_id: Some(100),
         last_trade_id: None,
+        missing_trade_ids: 1,
+        missing_before: Some(2),
+        duplicate_trade_count: 3,
+        duplicate_volume: amount("0.5"),
+        largest_quantity: amount("6"),
+        largest_price: amount("1.5"),
+        largest_trade_id: Some(7),
+        taker_net_volume: amount("-4"),
+        taker_volume: amount("10.25"),
+        realised_variance: Some(0.0625),
+        true_range: amount("2.5"),
+        past_candle_count: 20,
+        past_base_volume: amount("30"),
+        past_true_range: amount("11"),
+        is_volume_spike: true,
+        is_price_spike: false,
         freshness: freshness(),
     }
 }
@@ -394,14 +410,24 @@ prop_compose! {
 prop_compose! {
     pub fn any_candle()(
         prices in [decimal(), decimal(), decimal(), decimal()], base_volume in decimal(), quote_volume in decimal(),
-        window_start in time(), ids in any::<(Option<i64>, Option<i64>)>(), interval_s in any::<i32>(),
-        freshness in any_freshness(),
+        window_start in time(), ids in any::<(Option<i64>, Option<i64>, i64, Option<i64>, i64)>(),
+        interval_s in any::<i32>(), freshness in any_freshness(), variance in of(0.0..1e300f64), is_spike in any::<bool>(),
+        amounts in [decimal(), decimal(), decimal(), decimal(), decimal(), decimal()], count in any::<i32>(),
     ) -> CandleResult {
         let [open, high, low, close] = prices;
+        let [duplicate_volume, largest_quantity, taker_net_volume, true_range, past_base_volume, past_true_range] = amounts;
         CandleResult {
-            interval_s, window_start, open, high, low, close, base_volume, quote_volume,
+            interval_s, window_start, open, high, low, close, base_volume, quote_volume, duplicate_volume,
+            largest_quantity, taker_net_volume, true_range, past_base_volume, past_true_range,
             first_trade_id: ids.0,
             last_trade_id: ids.1,
+            missing_trade_ids: ids.2,
+            missing_before: ids.3,
+            largest_trade_id: ids.1,
+            duplicate_trade_count: ids.4,
+            realised_variance: variance,
+            past_candle_count: count,
+            is_volume_spike: is_spike,
             freshness,
             ..candle(1, 1, true, "1", "1")
         }

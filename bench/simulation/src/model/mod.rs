@@ -89,8 +89,7 @@ pub(crate) fn expected(
     }
     if let Some(candles) = &config.candles {
         for interval in &candles.intervals {
-            expected.late +=
-                candles::records(interval.micros(), candles.emit_every.micros(), &arrived, ticks);
+            expected.late += candles::records(candles, interval.micros(), &arrived, ticks);
         }
     }
     if let Some(moderation) = &config.moderation {
