@@ -80,8 +80,15 @@ pub enum Command {
     /// Look after ClickHouse.
     #[command(subcommand)]
     Clickhouse(ClickhouseCommand),
-    /// Validate the configuration and say what each job reads and computes, without starting anything.
-    Check,
+    /// Validate the configuration and say what it means, without starting anything.
+    ///
+    /// For each job: what it reads and writes, how long it waits, what it keeps and about how much memory that takes in each shard, how
+    /// many records it writes at most, and when its state is saved. Exit code 2 if the configuration is wrong.
+    Check {
+        /// How to print it.
+        #[arg(long, default_value = "text")]
+        output: OutputFormat,
+    },
     /// Print the records of a topic, decoded, one JSON object a line.
     Tail(TailArguments),
     /// Start Kafka, ClickHouse's engine and a schema registry on this machine.

@@ -117,7 +117,7 @@ fn candles_are_exact_and_inputs_are_merged_by_event_time() {
         (&candle["trade_count"], &candle["first_trade_id"], &candle["last_trade_id"]),
         (&3.into(), &1.into(), &3.into())
     );
-    assert_eq!(candles.len(), 3, "two candles of 1 s and one of 1 m: {candles:?}");
+    assert_eq!(candles.len(), 6, "two candles of 1 s and one of each other interval: {candles:?}");
 }
 
 #[test]

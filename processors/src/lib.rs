@@ -5,12 +5,13 @@
 //!
 //! Reading order: [`processor`] (what a processor is), [`shard`] (what feeds one), [`windows`] and `pending` (time), [`state`] (what survives), then the
 //! processors themselves (`leaderboards`, `engagement`, `markets`, `moderation`), and how one is made and run: [`config`],
-//! [`job`], [`driver`].
+//! [`job`], [`driver`], [`explain`].
 
 pub mod config;
 mod dedup;
 pub mod driver;
 mod engagement;
+pub mod explain;
 pub mod job;
 mod leaderboards;
 mod maps;
@@ -24,6 +25,7 @@ pub mod windows;
 
 pub use config::{ConfigError, JobConfig};
 pub use driver::{Driver, Stamp, stamp};
+pub use explain::{Explained, Memory};
 pub use job::Job;
 pub use processor::{Arrival, Disposition, Output, Processor};
 pub use shard::{Shard, ShardSettings, Taken};

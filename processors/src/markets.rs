@@ -10,6 +10,7 @@
 //! Does not know: which venues exist.
 
 mod candle;
+mod explained;
 mod ids;
 mod past;
 mod returns;

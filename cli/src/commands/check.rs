@@ -1,51 +1,146 @@
 //! `ovation check`: says what a configuration means, without starting anything.
+//!
+//! Always holds: text and JSON say the same, and both what the jobs are built from. Does not know: whether the servers answer.
 
 use anyhow::Result;
-use processors::JobConfig;
+use processors::{Explained, Job, Memory};
+use serde::Serialize;
 
+use crate::arguments::OutputFormat;
 use crate::config::Checked;
 use crate::output;
 
-pub(super) fn run(checked: &Checked) -> Result<()> {
-    output::line(format!("kafka: {}", checked.brokers()))?;
-    output::line(format!("schema registry: {}", checked.schema_registry_url()))?;
-    output::line(format!(
-        "clickhouse: {}, database {}",
-        checked.clickhouse_url(),
-        checked.config.clickhouse.database
-    ))?;
-    output::line(format!("dashboard: http://{}", checked.config.dashboard.listen))?;
-    for job in &checked.jobs {
-        let inputs: Vec<String> =
-            job.inputs.iter().map(|topic| format!("{}{topic}", checked.config.topic_prefix)).collect();
-        output::line(format!("job {}: reads {}", job.name, inputs.join(", ")))?;
-        if let Some(written) = checked.config.jobs.get(&job.name) {
-            describe(written)?;
-        }
-    }
-    Ok(())
+/// What is printed.
+#[derive(Serialize)]
+struct Report<'a> {
+    kafka: String,
+    schema_registry: String,
+    clickhouse: String,
+    clickhouse_database: &'a str,
+    dashboard: String,
+    jobs: Vec<JobReport>,
 }
 
-fn describe(job: &JobConfig) -> Result<()> {
-    output::line(format!(
-        "  waits {} for events out of order, takes at most {} of future",
-        job.lateness, job.future_skew
-    ))?;
-    for board in &job.boards {
-        output::line(format!(
-            "  board {}: the first {}, published every {} if changed",
-            board.name, board.k, board.emit_every
-        ))?;
+/// What a job means.
+#[derive(Serialize)]
+struct JobReport {
+    job: String,
+    reads: Vec<String>,
+    /// One for each partition number of what it reads, where `ovation topics apply` made the topics.
+    shards: i32,
+    lateness: String,
+    future_skew: String,
+    dedup_for: String,
+    ids: Option<Memory>,
+    snapshots: Option<Snapshots>,
+    processors: Vec<Explained>,
+}
+
+/// When state is written, and where.
+#[derive(Serialize)]
+struct Snapshots {
+    place: String,
+    every: String,
+    keep: usize,
+}
+
+pub(super) fn run(checked: &Checked, format: OutputFormat) -> Result<()> {
+    let report = Report {
+        kafka: checked.brokers(),
+        schema_registry: checked.schema_registry_url(),
+        clickhouse: checked.clickhouse_url(),
+        clickhouse_database: &checked.config.clickhouse.database,
+        dashboard: format!("http://{}", checked.config.dashboard.listen),
+        jobs: checked.jobs.iter().filter_map(|job| job_report(checked, job)).collect(),
+    };
+    match format {
+        OutputFormat::Json => output::line(serde_json::to_string(&report)?),
+        OutputFormat::Text => lines(&report).into_iter().try_for_each(output::line),
     }
-    if let Some(engagement) = &job.engagement {
-        output::line(format!("  engagement of each channel in windows of {}", engagement.window))?;
+}
+
+fn job_report(checked: &Checked, job: &Job) -> Option<JobReport> {
+    let written = checked.config.jobs.get(&job.name)?;
+    let named = |topic: &str| format!("{}{topic}", checked.config.topic_prefix);
+    let snapshots = &checked.config.snapshots;
+    let mut processors = job.explain();
+    for processor in &mut processors {
+        processor.reads.iter_mut().chain([&mut processor.writes]).for_each(|topic| *topic = named(topic));
     }
-    if let Some(candles) = &job.candles {
-        let intervals: Vec<String> = candles.intervals.iter().map(ToString::to_string).collect();
-        output::line(format!("  candles of {}", intervals.join(", ")))?;
+    Some(JobReport {
+        job: job.name.clone(),
+        reads: job.inputs.iter().map(|topic| named(topic.name())).collect(),
+        shards: checked.config.kafka.partitions,
+        lateness: written.lateness.to_string(),
+        future_skew: written.future_skew.to_string(),
+        dedup_for: written.dedup_for.to_string(),
+        ids: job.explain_ids(),
+        snapshots: (!snapshots.place.is_empty()).then(|| Snapshots {
+            place: snapshots.place.clone(),
+            every: snapshots.every.to_string(),
+            keep: snapshots.keep,
+        }),
+        processors,
+    })
+}
+
+fn lines(report: &Report<'_>) -> Vec<String> {
+    let mut lines = vec![
+        format!("kafka: {}", report.kafka),
+        format!("schema registry: {}", report.schema_registry),
+        format!("clickhouse: {}, database {}", report.clickhouse, report.clickhouse_database),
+        format!("dashboard: {}", report.dashboard),
+    ];
+    report.jobs.iter().for_each(|job| lines.extend(job_lines(job)));
+    lines
+}
+
+fn job_lines(job: &JobReport) -> Vec<String> {
+    let mut lines = vec![
+        String::new(),
+        format!("job {}", job.job),
+        format!(
+            "  reads    {}, in {} shards: one for each partition number",
+            job.reads.join(", "),
+            job.shards
+        ),
+        format!(
+            "  waits    {} for events out of order; cuts off what is more than {} ahead of its ingest time",
+            job.lateness, job.future_skew
+        ),
+        match &job.ids {
+            Some(ids) => {
+                format!("  ids      count once within {}; in each shard {}", job.dedup_for, memory(ids))
+            }
+            None => "  ids      are not remembered: an event that is sent twice counts twice".to_owned(),
+        },
+        match &job.snapshots {
+            Some(snapshots) => format!(
+                "  saves    every {} what changed of the state, to {}; the last {} are kept",
+                snapshots.every, snapshots.place, snapshots.keep
+            ),
+            None => "  saves    nothing: a start reads the log from the beginning of the job".to_owned(),
+        },
+    ];
+    for processor in &job.processors {
+        lines.push(format!("  {}", processor.processor));
+        let mut row = |name: &str, text: String| lines.push(format!("    {name:<8} {text}"));
+        row("counts", processor.reads.join(", "));
+        row("writes", format!("{}, key {}", processor.writes, processor.key));
+        processor.keeps.iter().for_each(|kept| row("keeps", kept.clone()));
+        if !processor.memory.is_empty() {
+            let parts: Vec<String> = processor.memory.iter().map(memory).collect();
+            row("memory", format!("about {}", parts.join(" + ")));
+        }
+        processor.records.iter().for_each(|records| row("records", records.clone()));
     }
-    if let Some(moderation) = &job.moderation {
-        output::line(format!("  moderation with {} terms", moderation.terms.len()))?;
-    }
-    Ok(())
+    lines
+}
+
+/// Bytes for each of something.
+fn memory(memory: &Memory) -> String {
+    let bound = memory
+        .at_most
+        .map(|count| format!(", at most {count} of them: {} MB", memory.bytes * count / 1_000_000));
+    format!("{} bytes for each {}{}", memory.bytes, memory.for_each, bound.unwrap_or_default())
 }

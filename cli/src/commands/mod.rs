@@ -34,7 +34,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
         Command::Dashboard => dashboard::run(&checked),
         Command::DryRun(arguments) => dry_run::run(&checked, &arguments),
         Command::Clickhouse(command) => clickhouse::run(&checked, &command),
-        Command::Check => check::run(&checked),
+        Command::Check { output } => check::run(&checked, output),
         Command::Tail(arguments) => tail::run(&checked, &arguments),
         Command::Devstack(_) => Ok(()),
     }

@@ -105,7 +105,7 @@ pub enum WindowConfig {
 }
 
 impl BoardSource {
-    pub(super) fn topic(self) -> Topic {
+    pub(crate) fn topic(self) -> Topic {
         match self {
             BoardSource::Chat => Topic::Chat,
             BoardSource::Reactions => Topic::Reactions,

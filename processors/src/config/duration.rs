@@ -38,7 +38,7 @@ impl Duration {
     }
 
     /// From microseconds that were a duration before.
-    pub(super) const fn from_micros(micros: i64) -> Self {
+    pub(crate) const fn from_micros(micros: i64) -> Self {
         Duration(micros)
     }
 

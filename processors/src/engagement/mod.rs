@@ -13,6 +13,7 @@
 //! Always holds: state is bounded by the sessions heard of within the time-out and the distinct names of the open
 //! window; silent sessions and empty channels are dropped. Does not know: what the numbers mean for a channel's size.
 
+mod explained;
 mod saved;
 mod sessions;
 mod window;

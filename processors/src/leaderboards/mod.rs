@@ -15,6 +15,7 @@
 //! all-time boards every item ever seen.
 //! Does not know: where the events come from.
 
+mod explained;
 mod group;
 mod saved;
 mod scores;

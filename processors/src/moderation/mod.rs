@@ -7,6 +7,7 @@
 //! Does not know: what becomes of a flag.
 
 mod confusables;
+mod explained;
 mod links;
 mod normalise;
 mod repeated_text;
