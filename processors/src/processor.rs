@@ -49,6 +49,10 @@ pub enum Disposition {
 /// A result on its way out.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a record is encoded soon after it is made, and most are candles"
+)]
 pub enum Output {
     Leaderboard(LeaderboardResult),
     Engagement(EngagementResult),

@@ -21,6 +21,7 @@ use crate::world::World;
 
 /// A record that may come out.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "nearly all are results")]
 enum Shown {
     Result(Output),
     Dead(DeadLetter),

@@ -13,7 +13,7 @@ use super::options::is_identifier;
 /// One numbered .sql file.
 #[derive(Clone, Copy, Debug)]
 pub struct Migration {
-    /// Its number, from 1 and rising.
+    /// Its number, from 1 without gaps.
     pub number: u32,
     /// Its name.
     pub name: &'static str,
@@ -36,7 +36,7 @@ migrations! {
     1 "events" "001_events.sql",
     2 "results" "002_results.sql",
     3 "views" "003_views.sql",
-    6 "candles" "006_candles.sql",
+    4 "candles" "004_candles.sql",
 }
 
 /// A migration that was applied now.
@@ -207,9 +207,12 @@ mod tests {
             })
             .collect();
         files.sort();
-        let embedded: Vec<(String, String)> = MIGRATIONS
-            .iter()
-            .map(|Migration { number, name, sql }| (format!("{number:03}_{name}.sql"), (*sql).to_owned()))
+        let embedded: Vec<(String, String)> = (1..)
+            .zip(MIGRATIONS)
+            .map(|(number, migration)| {
+                assert_eq!(migration.number, number);
+                (format!("{number:03}_{}.sql", migration.name), migration.sql.to_owned())
+            })
             .collect();
         assert_eq!(files, embedded);
     }
