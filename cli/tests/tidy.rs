@@ -40,6 +40,7 @@ const PURE: [(&str, &[&str]); 2] = [
             "schemas",
             "aho-corasick",
             "hashbrown",
+            "jiff",
             "libm",
             "rustc-hash",
             "serde",

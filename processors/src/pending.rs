@@ -93,14 +93,37 @@ impl<T> Pending<T> {
         self.len
     }
 
-    /// Takes out what becomes visible in the records of `tick`, in order.
+    /// Takes out what becomes visible before `tick`, in order. It is the first tick or, where a record is due within a step, an
+    /// instant before that.
     pub(crate) fn take(&mut self, tick: Timestamp) -> Vec<Entry<T>> {
         self.taken_until = self.taken_until.max(tick);
-        self.changed.remove(&tick);
-        let mut entries = self.by_tick.remove(&tick).map(|tick| tick.entries).unwrap_or_default();
+        let mut entries = if tick.floor(self.step_micros) == tick {
+            self.changed.remove(&tick);
+            self.by_tick.remove(&tick).map(|tick| tick.entries).unwrap_or_default()
+        } else {
+            self.take_part(tick)
+        };
         self.len -= entries.len();
         entries.sort_by_key(Entry::position);
         entries
+    }
+}
+
+impl<T> Pending<T> {
+    /// Takes out what becomes visible before `instant`, which is none of the ticks.
+    fn take_part(&mut self, instant: Timestamp) -> Vec<Entry<T>> {
+        let tick = tick_after(instant, self.step_micros);
+        let Some(slot) = self.by_tick.get_mut(&tick) else { return Vec::new() };
+        let is_kept = |entry: &Entry<T>| entry.visible_from >= instant;
+        slot.saved_len = slot.entries[..slot.saved_len].iter().filter(|entry| is_kept(entry)).count();
+        let taken = slot.entries.extract_if(.., |entry| !is_kept(entry)).collect();
+        if slot.saved_len == slot.entries.len() {
+            self.changed.remove(&tick);
+        }
+        if slot.entries.is_empty() {
+            self.by_tick.remove(&tick);
+        }
+        taken
     }
 }
 
@@ -160,7 +183,7 @@ impl<T: Stored> Pending<T> {
             Ok(())
         })?;
         self.journal = journal;
-        entries.retain(|(_, entry)| tick_after(entry.visible_from, self.step_micros) > self.taken_until);
+        entries.retain(|(_, entry)| entry.visible_from >= self.taken_until);
         entries.sort_by_key(|(index, entry)| (entry.position(), *index));
         for (_, entry) in entries {
             let slot = self.insert(entry);

@@ -275,6 +275,8 @@ impl Shard {
             total.groups += size.groups;
             total.items += size.items;
             total.pending += size.pending;
+            total.entries += size.entries;
+            total.forgotten += size.forgotten;
             total.bytes_estimate += size.bytes_estimate;
         }
         total

@@ -127,6 +127,11 @@ pub struct StateSize {
     pub items: u64,
     /// Events that were read and wait to become visible, once for every processor that counts them.
     pub pending: u64,
+    /// What boards keep within their `entries_max`: items, their scores in each pane, whom these are from, and messages.
+    pub entries: u64,
+    /// What no longer fitted into a board's `entries_max` so far: messages that can no longer be taken back, and contributions that
+    /// were refused.
+    pub forgotten: u64,
     /// Event ids that are remembered.
     pub dedup_ids: u64,
     /// About how much memory all of it takes.

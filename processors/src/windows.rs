@@ -4,7 +4,12 @@
 //! 1970 too. A *tick* is an instant at which records are written; a tick at `T` shows what was visible before `T`.
 //! Does not know: what is counted in a window. All spans are in microseconds and positive.
 
+mod calendar;
+
 use schemas::Timestamp;
+
+pub(crate) use calendar::instant;
+pub use calendar::{Calendar, CalendarUnit, Span};
 
 /// The first multiple of `step_micros` after `instant`: the first tick that shows what became visible at `instant`.
 #[must_use]

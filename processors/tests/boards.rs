@@ -1,241 +1,253 @@
-//! Leaderboards against a naive model: for every tick it counts all events anew.
+//! Leaderboards against a naive model: at every tick it looks at all that counts.
 //!
-//! Always holds: the model knows panes, orders and expiry only by the definition of a window.
+//! Always holds: the model keeps what counts in one list and knows panes, orders, expiry and what is taken back only by
+//! their definitions.
 
+mod boards_model;
 mod common;
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use common::{Partition, Ran, Seen, at, chat, emote, job, next_multiple, run, seen, ticks};
+use boards_model::{Model, Shape};
+use common::{Partition, at, chat, emote, job, reaction, run, trade};
 use processors::Output;
 use proptest::prelude::*;
-use schemas::{Amount, ChatKind, Event, Freshness, LeaderboardEntry, LeaderboardResult, Topic};
+use schemas::{Aggressor, ChatKind, Event, ReactionKind, Topic};
 
-#[derive(Clone, Debug)]
-struct Shape {
-    kind: &'static str,
-    length: i64,
-    slide: i64,
-    emit_every: i64,
-    lateness: i64,
-    k: usize,
-    item: &'static str,
+/// Windows, each with how long the unit of time is, and how often records are due, in units.
+fn windows() -> impl Strategy<Value = (&'static str, i64, i64, i64, i64)> {
+    prop_oneof![
+        Just(("rolling", 1, 30, 10, 5)),
+        Just(("rolling", 1, 20, 20, 10)),
+        Just(("rolling", 1, 40, 10, 10)),
+        Just(("tumbling", 1, 20, 20, 5)),
+        Just(("session", 1, 17, 0, 5)),
+        Just(("session", 1, 4, 0, 10)),
+        Just(("fixed", 1, -13, 58, 5)),
+        Just(("calendar", 600_000_000, 0, 0, 3)),
+        Just(("calendar", 420_000_000, 0, 0, 7)),
+        Just(("all_time", 1, 0, 0, 10)),
+    ]
 }
 
-impl Shape {
-    fn toml(&self) -> String {
-        let window = match self.kind {
-            "rolling" => {
-                format!("{{ kind = 'rolling', length = '{}us', slide = '{}us' }}", self.length, self.slide)
-            }
-            "tumbling" => format!("{{ kind = 'tumbling', length = '{}us' }}", self.length),
-            _ => "{ kind = 'all_time' }".to_owned(),
-        };
-        format!(
-            "lateness = '{}us'\n[[boards]]\nname = 'b'\nsource = 'chat'\nitem = '{}'\nwindow = {window}\nk = {}\nemit_every = '{}us'\n",
-            self.lateness, self.item, self.k, self.emit_every
-        )
-    }
-
-    fn window_end(&self, tick: i64) -> Option<i64> {
-        (self.kind != "all_time").then(|| next_multiple(tick, self.slide))
-    }
-
-    fn is_late(&self, seen: &Seen<'_>) -> bool {
-        let last_end =
-            (seen.time + 1..=seen.time + self.length).rev().find(|end| end.rem_euclid(self.slide) == 0);
-        self.kind != "all_time" && last_end.expect("every event is in a window") <= seen.watermark
-    }
-}
-
-/// (group, item, label, score)
-fn gains(event: &Event<'_>, item: &str) -> Vec<(String, String, Option<String>, i64)> {
-    let Event::Chat(chat) = event else { panic!("only chat") };
-    if chat.kind != ChatKind::Message {
-        return Vec::new();
-    }
-    let group = chat.channel_id.to_string();
-    if item == "emote" {
-        let uses = |emote: &schemas::Emote<'_>| {
-            (group.clone(), emote.name.to_string(), None, i64::from(emote.count))
-        };
-        return chat.emotes.iter().map(uses).collect();
-    }
-    let label = chat.user_name.as_deref().map(str::to_owned);
-    chat.user_id.iter().map(|user| (group.clone(), user.to_string(), label.clone(), 1)).collect()
-}
-
-fn model(shape: &Shape, partitions: &[Partition]) -> Ran {
-    let all = seen(partitions, shape.lateness);
-    let is_relevant = |seen: &&Seen<'_>| !gains(seen.event, shape.item).is_empty() && !shape.is_late(seen);
-    let counted: Vec<&Seen<'_>> = all.iter().filter(is_relevant).collect();
-    let is_message =
-        |seen: &&Seen<'_>| matches!(seen.event, Event::Chat(chat) if chat.kind == ChatKind::Message);
-    let late_count = all.iter().filter(is_message).filter(|seen| shape.is_late(seen)).count();
-    let mut outputs = Vec::new();
-    let mut revisions: BTreeMap<(String, Option<i64>), i64> = BTreeMap::new();
-    let mut ranks: BTreeMap<String, BTreeMap<String, i32>> = BTreeMap::new();
-    let mut labels: BTreeMap<(String, String), String> = BTreeMap::new();
-    for tick in ticks(&all, shape.emit_every, shape.length + 2 * shape.slide) {
-        let end = shape.window_end(tick);
-        let is_inside = |seen: &Seen<'_>, tick: i64| {
-            shape.window_end(tick).is_none_or(|end| (end - shape.length..end).contains(&seen.time))
-        };
-        // group -> item -> (score, reached)
-        let mut scores: BTreeMap<String, BTreeMap<String, (i64, i64)>> = BTreeMap::new();
-        let mut changed: BTreeSet<String> = BTreeSet::new();
-        for seen in counted.iter().filter(|seen| seen.visible_from < tick) {
-            let is_new = seen.visible_from >= tick - shape.emit_every;
-            for (group, item, label, score) in gains(seen.event, shape.item) {
-                let was_inside = !is_new && is_inside(seen, tick - shape.emit_every);
-                if is_inside(seen, tick) {
-                    let entry =
-                        scores.entry(group.clone()).or_default().entry(item.clone()).or_insert((0, i64::MIN));
-                    *entry = (entry.0 + score, entry.1.max(seen.time));
-                }
-                if is_new || (was_inside && !is_inside(seen, tick)) {
-                    changed.insert(group.clone());
-                }
-                if let (true, Some(label)) = (is_new, label) {
-                    labels.insert((group, item), label);
-                }
-            }
-        }
-        labels.retain(|(group, item), _| scores.get(group).is_some_and(|items| items.contains_key(item)));
-        let is_final = end == Some(tick);
-        let mut groups = changed;
-        if is_final {
-            groups.extend(scores.keys().cloned());
-        }
-        for group in groups {
-            let items = scores.remove(&group).unwrap_or_default();
-            let mut order: Vec<_> =
-                items.iter().map(|(item, (score, reached))| (-score, *reached, item.clone())).collect();
-            order.sort();
-            order.truncate(shape.k);
-            let previous = ranks.remove(&group).unwrap_or_default();
-            let entry = |(rank, (score, _, item)): (i32, &(i64, i64, String))| LeaderboardEntry {
-                rank,
-                item: item.clone(),
-                label: labels.get(&(group.clone(), item.clone())).unwrap_or(item).clone(),
-                score: Amount::from_integer(-score).expect("small"),
-                previous_rank: previous.get(item).copied(),
-            };
-            let entries: Vec<_> = (1..).zip(&order).map(entry).collect();
-            ranks.insert(
-                group.clone(),
-                entries.iter().map(|entry| (entry.item.clone(), entry.rank)).collect(),
-            );
-            let revision = revisions.entry((group.clone(), end)).or_insert(0);
-            *revision += 1;
-            outputs.push(Output::Leaderboard(LeaderboardResult {
-                board: "b".into(),
-                group,
-                window: shape.kind.into(),
-                window_start: end.map(|end| at(end - shape.length)),
-                window_end: end.map(at),
-                is_final,
-                revision: *revision,
-                entries,
-                item_count: items.len() as i64,
-                total_score: Amount::from_integer(items.values().map(|(score, _)| score).sum())
-                    .expect("small"),
-                freshness: Freshness { as_of: at(tick), ..Freshness::default() },
-            }));
-        }
-    }
-    Ran { outputs, late_count }
+/// Sources with items, scores and groups that go together.
+fn counted() -> impl Strategy<Value = (&'static str, &'static str, &'static str, &'static str)> {
+    proptest::sample::select(vec![
+        ("chat", "user", "'count'", "['channel']"),
+        ("chat", "emote", "'count'", "['channel']"),
+        ("chat", "emote", "'distinct_users'", "['channel']"),
+        ("reactions", "user", "'count'", "['channel']"),
+        ("reactions", "user", "{ sum = 'money' }", "['channel', 'currency']"),
+        ("reactions", "user", "{ largest = 'money' }", "['channel', 'currency']"),
+        ("reactions", "emoji", "'count'", "['channel']"),
+        ("reactions", "reaction", "{ largest = 'count' }", "['channel']"),
+        ("reactions", "reaction", "'distinct_users'", "['channel']"),
+        ("reactions", "poll_option", "'votes'", "['channel', 'poll']"),
+        ("trades", "user", "{ sum = 'notional' }", "['symbol']"),
+        ("trades", "trade", "{ largest = 'notional' }", "['symbol']"),
+        ("trades", "aggressor", "{ largest = 'price' }", "['symbol']"),
+        ("trades", "aggressor", "'distinct_users'", "['symbol']"),
+    ])
 }
 
 fn shapes() -> impl Strategy<Value = Shape> {
-    let windows = prop_oneof![
-        Just(("rolling", 30, 10)),
-        Just(("rolling", 20, 20)),
-        Just(("rolling", 40, 10)),
-        Just(("tumbling", 20, 20)),
-        Just(("all_time", 1, 1)),
-    ];
-    (windows, prop_oneof![Just(5), Just(10)], 0..15i64, 1..4usize, prop_oneof![Just("user"), Just("emote")])
-        .prop_map(|((kind, length, slide), emit_every, lateness, k, item)| Shape {
-            kind,
-            length,
-            slide,
-            emit_every,
+    (windows(), counted(), 0..15i64, 1..4usize, proptest::option::of(any::<bool>())).prop_map(
+        |((window, unit, a, b, emit), (source, item, score, groups), lateness, k, retract)| Shape {
+            window,
+            unit,
+            bounds: (a, b),
+            emit_every: emit,
             lateness,
             k,
+            source,
             item,
-        })
+            score,
+            groups,
+            retract: retract.filter(|_| source != "trades"),
+        },
+    )
 }
 
-/// Steps of time between messages, mostly forward, with jumps in both directions; who writes where.
-fn partition() -> impl Strategy<Value = Partition> {
+/// A step of time, and four small numbers that say what happens.
+type Seed = (i64, u8, u8, u8, u8);
+
+/// Steps of time between events, mostly forward, with jumps in both directions.
+fn seeds() -> impl Strategy<Value = (Vec<Seed>, i64)> {
     let steps = prop_oneof![4 => 0..4i64, 2 => -25..0i64, 1 => 10..90i64];
-    let message = (steps, 0..3usize, 0..5usize, proptest::option::of(0..3u8), 1..3i32);
-    (proptest::collection::vec(message, 0..60), -60..60i64).prop_map(|(messages, start)| {
-        let mut time = start;
-        let event =
-            |(index, (step, channel, user, name, uses)): (usize, (i64, usize, usize, Option<u8>, i32))| {
-                time += step;
-                let user = ["u0", "u1", "u2", "u3"].get(user).copied();
-                let mut event = chat(&format!("m{index}"), at(time), ["a", "b", "c"][channel], user, "x");
-                if channel + index % 7 == 6 {
-                    event.kind = ChatKind::UserTimedOut;
-                }
-                event.user_name = name.map(|name| format!("Name{name}").into());
-                event.emotes =
-                    user.map(|user| emote(user, uses)).into_iter().chain([emote("LUL", 1)]).collect();
-                Event::Chat(event)
-            };
-        (Topic::Chat, messages.into_iter().enumerate().map(event).collect())
-    })
+    (proptest::collection::vec((steps, 0..3u8, 0..5u8, 0..12u8, 0..4u8), 0..50), -60..60i64)
+}
+
+fn chat_event(id: &str, time: i64, (_, channel, user, what, other): Seed) -> Event<'static> {
+    let users = ["u0", "u1", "u2", "u3"];
+    let user = users.get(usize::from(user)).copied();
+    let mut event = chat(id, at(time), ["a", "b/b", "c"][usize::from(channel)], user, "x");
+    event.user_name = (other > 0).then(|| format!("Name{other}").into());
+    event.emotes =
+        user.map(|user| emote(user, i32::from(other) + 1)).into_iter().chain([emote("LUL", 1)]).collect();
+    match what {
+        8 => {
+            event.kind = ChatKind::MessageDeleted;
+            // One of the messages before, perhaps.
+            let number: usize = id[1..].parse().expect("a number");
+            event.target_message_id =
+                Some(format!("m{}", number.saturating_sub(1 + usize::from(other) * 3)).into());
+        }
+        9 => event.kind = ChatKind::UserBanned,
+        10 => event.kind = ChatKind::UserTimedOut,
+        11 if other == 0 => event.kind = ChatKind::ChatCleared,
+        _ => {}
+    }
+    if matches!(what, 9 | 10) {
+        event.target_user_id = Some(users[usize::from(other)].into());
+    }
+    Event::Chat(event)
+}
+
+fn reaction_event(id: &str, time: i64, (_, channel, user, what, other): Seed) -> Event<'static> {
+    use ReactionKind::{Emoji, Gift, Like, PollVote, Raid, SuperChat};
+    let user = ["u0", "u1", "u2", "u3"].get(usize::from(user)).copied();
+    let kind = [
+        Emoji, Emoji, PollVote, PollVote, PollVote, SuperChat, SuperChat, Gift, Like, Raid, PollVote,
+        SuperChat,
+    ];
+    let kind = kind[usize::from(what)];
+    let mut event =
+        reaction(id, at(time), ["a", "b/b", "c"][usize::from(channel)], user, kind, i64::from(other) + 1);
+    event.user_name = (other > 1).then(|| format!("Name{other}").into());
+    event.emoji = (kind == Emoji).then(|| ["🔥", "👏", "😀", "👍"][usize::from(other)].into());
+    event.option = (kind == PollVote).then(|| ["yes", "no", "maybe", "yes"][usize::from(other)].into());
+    event.target_id = (kind == PollVote).then(|| if what == 2 { "p/1".into() } else { "p2".into() });
+    if kind == SuperChat {
+        event.amount_micros = Some(i64::from(other) * 1_250_000);
+        event.currency = Some(if what == 5 { "EUR".into() } else { "USD".into() });
+    }
+    Event::Reaction(event)
+}
+
+fn trade_event(id: &str, time: i64, (_, market, user, what, other): Seed) -> Event<'static> {
+    let market = ("v", ["x", "y", "z"][usize::from(market)]);
+    let side = [Aggressor::Buy, Aggressor::Sell, Aggressor::Unknown][usize::from(what % 3)];
+    let (price, quantity) = (format!("{}.000000000{other}", what), format!("0.000000000{}", other + 1));
+    let mut event = trade(id, at(time), market, None, &price, &quantity, side);
+    event.user_id = (user < 4).then(|| format!("u{user}").into());
+    Event::Trade(event)
+}
+
+/// The partitions that a board reads.
+fn partitions(shape: &Shape, seeds: &[(Vec<Seed>, i64)]) -> Vec<Partition> {
+    type Make = fn(&str, i64, Seed) -> Event<'static>;
+    let partition = |topic: Topic, prefix: &str, make: Make, (seeds, start): &(Vec<Seed>, i64)| {
+        let mut time = *start;
+        let events = seeds.iter().enumerate().map(|(index, seed)| {
+            time += seed.0;
+            make(&format!("{prefix}{index}"), shape.instant(time), *seed)
+        });
+        (topic, events.collect())
+    };
+    match shape.source {
+        "chat" => vec![partition(Topic::Chat, "m", chat_event, &seeds[0])],
+        "trades" => vec![partition(Topic::Trades, "t", trade_event, &seeds[0])],
+        _ if !shape.retracts() => vec![partition(Topic::Reactions, "r", reaction_event, &seeds[1])],
+        _ => vec![
+            partition(Topic::Chat, "m", chat_event, &seeds[0]),
+            partition(Topic::Reactions, "r", reaction_event, &seeds[1]),
+        ],
+    }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(600))]
 
     #[test]
-    fn a_board_equals_the_model_however_often_the_watermark_is_looked_at(
+    fn a_board_equals_the_model_however_partitions_are_interleaved(
         shape in shapes(),
-        partition in partition(),
-        schedules in proptest::collection::vec(proptest::collection::vec(0..2u8, 0..60), 2),
+        seeds in proptest::collection::vec(seeds(), 2),
+        schedules in proptest::collection::vec(proptest::collection::vec(0..4u8, 0..100), 2),
     ) {
-        let partitions = [partition];
-        let expected = model(&shape, &partitions);
+        let partitions = partitions(&shape, &seeds);
+        let expected = Model::new(&shape).ran(&partitions);
         for schedule in schedules {
-            prop_assert_eq!(&run(&job(&shape.toml()), &partitions, &schedule), &expected);
+            prop_assert_eq!(&run(&job(&shape.toml()), &partitions, &schedule), &expected, "{}", shape.toml());
         }
     }
+}
+
+fn shape(window: &'static str, bounds: (i64, i64)) -> Shape {
+    Shape {
+        window,
+        unit: 1,
+        bounds,
+        emit_every: 5,
+        lateness: 5,
+        k: 2,
+        source: "chat",
+        item: "user",
+        score: "'count'",
+        groups: "['channel']",
+        retract: None,
+    }
+}
+
+fn messages(messages: &[(i64, &str)]) -> Vec<Partition> {
+    let message = |(index, (time, user)): (usize, &(i64, &str))| {
+        Event::Chat(chat(&format!("m{index}"), at(*time), "a", Some(user), "x"))
+    };
+    vec![(Topic::Chat, messages.iter().enumerate().map(message).collect())]
+}
+
+fn boards(outputs: &[Output]) -> Vec<&schemas::LeaderboardResult> {
+    let mut boards = Vec::new();
+    for output in outputs {
+        let Output::Leaderboard(board) = output else { panic!("only boards") };
+        boards.push(board);
+    }
+    boards
 }
 
 /// The model itself must have met what it is for.
 #[test]
 fn the_streams_hold_late_events_ties_and_expiry() {
-    let shape =
-        Shape { kind: "rolling", length: 30, slide: 10, emit_every: 5, lateness: 5, k: 2, item: "user" };
-    let message = |(index, (time, user)): (usize, &(i64, &str))| {
-        Event::Chat(chat(&format!("m{index}"), at(*time), "a", Some(user), "x"))
-    };
-    let messages =
-        [(-3, "u1"), (4, "u0"), (4, "u2"), (17, "u0"), (3, "u1"), (60, "u1"), (20, "u0"), (33, "u2")];
-    let partitions = [(Topic::Chat, messages.iter().enumerate().map(message).collect())];
+    let shape = shape("rolling", (30, 10));
+    let partitions = messages(&[
+        (-3, "u1"),
+        (4, "u0"),
+        (4, "u2"),
+        (17, "u0"),
+        (3, "u1"),
+        (60, "u1"),
+        (20, "u0"),
+        (33, "u2"),
+    ]);
     let ran = run(&job(&shape.toml()), &partitions, &[1; 8]);
-    assert_eq!(ran, model(&shape, &partitions));
+    assert_eq!(ran, Model::new(&shape).ran(&partitions));
     assert_eq!(ran.late_count, 1, "the event at 20 comes at watermark 55 and its last window ends at 50");
-    let boards = ran.outputs.iter().map(|output| {
-        let Output::Leaderboard(board) = output else { panic!("only boards") };
-        board
-    });
-    let boards: Vec<_> = boards.collect();
+    let boards = boards(&ran.outputs);
     assert!(boards.iter().any(|board| board.entries.is_empty() && !board.is_final), "cleared");
     assert!(
         boards
             .iter()
             .any(|board| board.entries.iter().any(|entry| entry.previous_rank == Some(2) && entry.rank == 1))
     );
-    let finals: Vec<i64> = boards
-        .iter()
-        .filter(|board| board.is_final)
-        .map(|board| board.window_end.expect("rolling").micros())
-        .collect();
+    let finals = boards.iter().filter(|board| board.is_final);
+    let finals: Vec<i64> = finals.map(|board| board.window_end.expect("rolling").micros()).collect();
     assert_eq!(finals, [0, 10, 20, 30, 40, 60, 70, 80, 90]);
+}
+
+/// A late event inside the lateness joins what would have been two sessions; behind the lateness it begins one of its own or is late.
+#[test]
+fn a_session_is_joined_by_what_comes_late() {
+    let shape = Shape { lateness: 12, ..shape("session", (10, 0)) };
+    // Without the message at 8 there would be [0, 10) and [16, 26).
+    let ran = run(&job(&shape.toml()), &messages(&[(0, "u0"), (16, "u1"), (8, "u2"), (60, "u0")]), &[1; 4]);
+    let finals = |ran: &common::Ran| -> Vec<(i64, i64, i64)> {
+        let finals = boards(&ran.outputs).into_iter().filter(|board| board.is_final);
+        let micros = |time: Option<schemas::Timestamp>| time.expect("a session").micros();
+        finals.map(|board| (micros(board.window_start), micros(board.window_end), board.item_count)).collect()
+    };
+    assert_eq!(finals(&ran), [(0, 26, 3), (60, 70, 1)]);
+    let apart = run(&job(&shape.toml()), &messages(&[(0, "u0"), (16, "u1"), (60, "u0")]), &[1; 3]);
+    assert_eq!(finals(&apart), [(0, 10, 1), (16, 26, 1), (60, 70, 1)]);
+    // At watermark 48 a session with an event at 40 is open until 50; one with an event at 38 would have ended.
+    let late = run(&job(&shape.toml()), &messages(&[(0, "u0"), (60, "u0"), (40, "u1"), (38, "u2")]), &[1; 4]);
+    assert_eq!(finals(&late), [(0, 10, 1), (40, 50, 1), (60, 70, 1)]);
+    assert_eq!(late.late_count, 1);
+    assert_eq!(late, Model::new(&shape).ran(&messages(&[(0, "u0"), (60, "u0"), (40, "u1"), (38, "u2")])));
 }

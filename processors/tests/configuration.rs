@@ -62,14 +62,18 @@ fn boards_that_cannot_be_are_refused() {
         (
             "source = 'chat'\nitem = 'user'",
             "source = 'reactions'\nitem = 'emote'",
-            "boards[0].item: source \"reactions\" has no such item: it ranks user or emoji",
+            "boards[0].item: source \"reactions\" has no such item: it ranks user, emoji, reaction, poll_option, question or target",
         ),
         (
             "k = 10",
             "k = 10\ngroup = 'symbol'",
             "boards[0].group: source \"chat\" is grouped by channel: write that or leave it out",
         ),
-        ("k = 10", "k = 10\nscore = 'most'", "unknown variant `most`, expected `count`"),
+        (
+            "k = 10",
+            "k = 10\nscore = 'most'",
+            "unknown variant `most`, expected one of `count`, `distinct_users`, `votes`, `sum`, `largest`",
+        ),
         ("k = 10", "k = 10\nkk = 10", "unknown field `kk`, expected one of"),
         ("slide = '10s'", "slide = '10s', hop = '1s'", "unknown field `hop`, expected `length` or `slide`"),
         (

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use common::{at, chat, emote, job, reaction, trade, viewer};
 use processors::{Driver, Output};
-use schemas::{Aggressor, CandleResult, Event, ReactionKind, SuggestedAction, Timestamp, Topic, ViewerKind};
+use schemas::{Aggressor, CandleResult, ChatKind, Event, ReactionKind, SuggestedAction, Timestamp, Topic, ViewerKind};
 
 const SECTIONS: [&str; 3] = ["--- job\n", "--- events\n", "--- records\n"];
 
@@ -49,6 +49,7 @@ fn event(line: &str, id: &str) -> Event<'static> {
     let (time, rest) = (seconds(time), Words { words: words[3..].to_vec(), text });
     match kind {
         "chat" => chat_event(id, time, channel, &rest),
+        "delete" | "ban" | "time_out" | "clear" => moderator_event(id, time, channel, kind, &rest),
         "trade" => trade_event(id, time, channel, &rest),
         "join" | "heartbeat" | "leave" | "quality" => viewer_event(id, time, channel, kind, &rest),
         _ => reaction_event(id, time, channel, kind, &rest),
@@ -70,13 +71,35 @@ fn chat_event(id: &str, time: Timestamp, channel: &str, words: &Words<'_>) -> Ev
     Event::Chat(event)
 }
 
+fn moderator_event(
+    id: &str,
+    time: Timestamp,
+    channel: &str,
+    kind: &str,
+    words: &Words<'_>,
+) -> Event<'static> {
+    let mut event = chat(id, time, channel, None, "");
+    event.kind = match kind {
+        "delete" => ChatKind::MessageDeleted,
+        "ban" => ChatKind::UserBanned,
+        "time_out" => ChatKind::UserTimedOut,
+        _ => ChatKind::ChatCleared,
+    };
+    event.text = None;
+    event.target_message_id = words.get("message").map(|id| id.to_owned().into());
+    event.target_user_id = words.get("user").map(|user| user.to_owned().into());
+    Event::Chat(event)
+}
+
 fn reaction_event(id: &str, time: Timestamp, channel: &str, kind: &str, words: &Words<'_>) -> Event<'static> {
     use ReactionKind::{Cheer, Emoji, Gift, Like, PollVote, QuestionUpvote, Raid, Subscription, SuperChat};
     let kinds = [Emoji, Like, Cheer, Gift, SuperChat, Subscription, Raid, PollVote, QuestionUpvote];
     let kind = kinds.into_iter().find(|known| known.name() == kind);
     let kind = kind.unwrap_or_else(|| panic!("{id} is of no known kind"));
     let mut event = reaction(id, time, channel, words.get("user"), kind, words.number("count").max(1));
-    event.emoji = words.get("emoji").map(|emoji| emoji.to_owned().into());
+    let text = |key| words.get(key).map(|text| text.to_owned().into());
+    (event.emoji, event.target_id, event.option) = (text("emoji"), text("target"), text("option"));
+    event.user_name = text("name");
     if let Some(money) = words.get("money") {
         let (amount, currency) = money.split_at(money.len() - 3);
         event.amount_micros = Some(seconds(amount).micros());
@@ -110,7 +133,9 @@ fn trade_event(id: &str, time: Timestamp, market: &str, words: &Words<'_>) -> Ev
     let trade_id = words.get("id").map(|number| number.parse().expect("a number"));
     let (price, quantity) =
         (words.get("price").expect("a price"), words.get("quantity").expect("a quantity"));
-    Event::Trade(trade(id, time, market, trade_id, price, quantity, aggressor))
+    let mut event = trade(id, time, market, trade_id, price, quantity, aggressor);
+    event.user_id = words.get("user").map(|user| user.to_owned().into());
+    Event::Trade(event)
 }
 
 fn window(start: Option<Timestamp>, end: Option<Timestamp>, is_final: bool, revision: i64) -> String {

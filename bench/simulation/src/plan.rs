@@ -192,6 +192,17 @@ fn audience(random: &mut ChaCha8Rng) -> Value {
                "window": {"kind": "rolling", "length": length, "slide": slide}}),
         json!({"name": "emoji", "source": "reactions", "item": "emoji", "k": 3, "emit_every": rarely,
                "window": {"kind": "tumbling", "length": tumbling}}),
+        json!({"name": "sessions", "source": "chat", "item": "emote", "score": "distinct_users", "k": 2,
+               "emit_every": emit, "window": {"kind": "session", "gap": pick(random, &["700ms", "3s", "15s"])}}),
+        json!({"name": "kept", "source": "chat", "item": "emote", "k": 3, "emit_every": emit, "retract": true,
+               "window": {"kind": "all_time"}}),
+        json!({"name": "money", "source": "reactions", "group": ["channel", "currency"], "item": "user",
+               "score": {pick(random, &["sum", "largest"]): "money"}, "k": 2, "emit_every": often,
+               "window": {"kind": "rolling", "length": length, "slide": slide}}),
+        json!({"name": "kinds", "source": "reactions", "item": "reaction", "score": "distinct_users", "k": 4,
+               "emit_every": often, "window": {"kind": "rolling", "length": length, "slide": slide}}),
+        json!({"name": "days", "source": "chat", "item": "user", "k": 3, "emit_every": emit,
+               "window": {"kind": "calendar", "unit": "day"}}),
     ];
     boards.retain(|_| random.random());
     let mut config = json!({"lateness": pick(random, &["1s", "2s", "4s"]), "boards": boards});

@@ -1,21 +1,20 @@
-//! Leaderboards, as written under `[[jobs.NAME.boards]]`, and what is refused there.
+//! Leaderboards, as written under `[[jobs.NAME.boards]]`.
 //!
-//! Always holds: an unknown key is refused; a message says what would be right. Does not know: the file, or what the keys make of the events.
+//! Always holds: an unknown key is refused; nothing is checked beyond its type, which is what `checks` is for.
+//! Does not know: the file, or what the keys make of the events.
 
-use std::collections::BTreeSet;
+mod checks;
 
-use schemas::Topic;
+use std::fmt;
+
 use serde::Deserialize;
+use serde::de::{Deserializer, SeqAccess, Visitor, value};
 
 use super::duration::Duration;
-use super::one_second;
-use super::validate::Problems;
-use crate::leaderboards::{BoardSpec, RollingWindow};
+use super::{a_million, one_second};
+pub(super) use checks::{board_inputs, validate_boards};
 
-/// Places that a board may have.
-const K_MAX: u32 = 10_000;
-/// Panes that a rolling window may consist of.
-const PANES_MAX: i64 = 10_000;
+pub use crate::windows::CalendarUnit;
 
 /// A leaderboard.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -25,8 +24,11 @@ pub struct BoardConfig {
     pub name: String,
     /// The events that it counts.
     pub source: BoardSource,
-    /// What there is one board for. Default: channel; for trades: symbol.
-    pub group: Option<BoardGroup>,
+    /// Which of them.
+    #[serde(default)]
+    pub filter: BoardFilter,
+    /// What there is one board for, one key or several. Default: channel; for trades: symbol; for poll_option: channel and poll.
+    pub group: Option<BoardGroups>,
     /// What is ranked.
     pub item: BoardItem,
     /// What an item's score is.
@@ -39,6 +41,13 @@ pub struct BoardConfig {
     /// How often, in event time, a changed board is shown before its window ends.
     #[serde(default = "one_second")]
     pub emit_every: Duration,
+    /// Whether deletions, bans, time-outs and clears in the channel's chat take back what they are about. Default: true for chat and
+    /// reactions, but for all time.
+    pub retract: Option<bool>,
+    /// How much a shard keeps for this board at most: items, their scores in each pane, who they are from, and messages that
+    /// may be taken back, together. Beyond, the oldest messages can no longer be taken back, and then new items are refused.
+    #[serde(default = "a_million")]
+    pub entries_max: u32,
 }
 
 /// The events that a leaderboard counts.
@@ -49,11 +58,47 @@ pub enum BoardSource {
     Chat,
     /// Reactions.
     Reactions,
+    /// Viewers' sessions.
+    Viewers,
     /// Trades.
     Trades,
 }
 
-/// What there is one board for.
+/// Which events count: those that have, for every key that is given, one of its values.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BoardFilter {
+    /// Kinds of reactions or of viewer events.
+    pub kind: Option<Vec<String>>,
+    /// channel_id.
+    pub channel: Option<Vec<String>>,
+    /// Platforms.
+    pub source: Option<Vec<String>>,
+    /// Chat: one of the user's roles.
+    pub role: Option<Vec<String>>,
+    /// Chat: one of the user's badges, as `set` or `set/version`.
+    pub badge: Option<Vec<String>>,
+    /// Chat: whether it is a question.
+    pub is_question: Option<bool>,
+    /// Reactions: the emoji.
+    pub emoji: Option<Vec<String>>,
+    /// Reactions: the currency of the money.
+    pub currency: Option<Vec<String>>,
+    /// Reactions: what it is aimed at, such as a poll.
+    pub target: Option<Vec<String>>,
+    /// Viewers: the country.
+    pub country: Option<Vec<String>>,
+    /// Viewers: the device.
+    pub device: Option<Vec<String>>,
+    /// Trades: the venue.
+    pub venue: Option<Vec<String>>,
+    /// Trades: the symbol.
+    pub symbol: Option<Vec<String>>,
+    /// Trades: the side that took liquidity, buy or sell.
+    pub aggressor: Option<Vec<String>>,
+}
+
+/// One thing that boards are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BoardGroup {
@@ -61,7 +106,17 @@ pub enum BoardGroup {
     Channel,
     /// Each market, named by its channel_id (venue and symbol).
     Symbol,
+    /// Each currency. Events without money have none and are not counted.
+    Currency,
+    /// Each poll, named by its target_id.
+    Poll,
+    /// Each country. Viewers whose country is not known are not counted.
+    Country,
 }
+
+/// What there is one board for: the values of these, together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BoardGroups(pub Vec<BoardGroup>);
 
 /// What a leaderboard ranks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -73,19 +128,61 @@ pub enum BoardItem {
     Emote,
     /// The emoji of reactions of kind emoji.
     Emoji,
+    /// The kind of reaction.
+    Reaction,
+    /// The option of a poll.
+    PollOption,
+    /// The question that is voted for, by its event_id.
+    Question,
+    /// What a reaction is aimed at, such as a receiving user.
+    Target,
+    /// The viewer's country.
+    Country,
+    /// The viewer's device.
+    Device,
+    /// Each trade, by its event_id.
+    Trade,
+    /// The side that took liquidity.
+    Aggressor,
 }
 
 /// What an item's score is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BoardScore {
-    /// Chat by user: messages; by emote: uses. Reactions: the sum of count (a raid is one). Trades: trades.
+    /// Chat by user: messages; by emote: uses. Reactions: the sum of count (a raid is one). Others: events.
     #[default]
     Count,
+    /// How many users there are.
+    DistinctUsers,
+    /// One vote per user in each group, the last one by its event time.
+    Votes,
+    /// The sum of a field.
+    Sum(BoardField),
+    /// The largest value of a field.
+    Largest(BoardField),
+}
+
+/// A field that can be summed or compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BoardField {
+    /// Reactions: money, in units of its currency.
+    Money,
+    /// Reactions: how many at once.
+    Count,
+    /// Trades: units traded.
+    Quantity,
+    /// Trades: the price of one unit.
+    Price,
+    /// Trades: price times quantity.
+    Notional,
+    /// Viewers: milliseconds watched.
+    WatchMs,
 }
 
 /// A leaderboard's window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum WindowConfig {
     /// The last `length`, moved on every `slide`.
@@ -100,109 +197,59 @@ pub enum WindowConfig {
         /// How long a window is.
         length: Duration,
     },
+    /// For each group: from an event until none has come for `gap`.
+    Session {
+        /// The pause that ends it.
+        gap: Duration,
+    },
+    /// One window, such as a challenge.
+    Fixed {
+        /// Its first instant, as RFC 3339 writes it.
+        from: String,
+        /// The first instant after it.
+        to: String,
+    },
+    /// A day, week, month or year after the other, as a time zone counts them.
+    Calendar {
+        /// How long a window is.
+        unit: CalendarUnit,
+        /// The zone's name in IANA's database.
+        #[serde(default = "utc")]
+        time_zone: String,
+    },
     /// Everything since the beginning of the input.
     AllTime,
 }
 
-impl BoardSource {
-    pub(crate) fn topic(self) -> Topic {
-        match self {
-            BoardSource::Chat => Topic::Chat,
-            BoardSource::Reactions => Topic::Reactions,
-            BoardSource::Trades => Topic::Trades,
-        }
-    }
+impl<'de> Deserialize<'de> for BoardGroups {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct GroupsVisitor;
+        impl<'de> Visitor<'de> for GroupsVisitor {
+            type Value = BoardGroups;
 
-    fn name(self) -> &'static str {
-        match self {
-            BoardSource::Chat => "chat",
-            BoardSource::Reactions => "reactions",
-            BoardSource::Trades => "trades",
-        }
-    }
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(
+                    "what there is one board for, such as \"channel\" or [\"channel\", \"currency\"]",
+                )
+            }
 
-    /// The items that it has, and the group.
-    fn has(self) -> (&'static [BoardItem], &'static str, BoardGroup, &'static str) {
-        match self {
-            BoardSource::Chat => {
-                (&[BoardItem::User, BoardItem::Emote], "user or emote", BoardGroup::Channel, "channel")
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<BoardGroups, E> {
+                let group = BoardGroup::deserialize(value::StrDeserializer::new(text))?;
+                Ok(BoardGroups(vec![group]))
             }
-            BoardSource::Reactions => {
-                (&[BoardItem::User, BoardItem::Emoji], "user or emoji", BoardGroup::Channel, "channel")
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut groups: A) -> Result<BoardGroups, A::Error> {
+                let mut all = Vec::new();
+                while let Some(group) = groups.next_element()? {
+                    all.push(group);
+                }
+                Ok(BoardGroups(all))
             }
-            BoardSource::Trades => (&[BoardItem::User], "user", BoardGroup::Symbol, "symbol"),
         }
+        deserializer.deserialize_any(GroupsVisitor)
     }
 }
 
-pub(super) fn validate_boards(boards: &[BoardConfig], problems: &mut Problems) -> Vec<BoardSpec> {
-    let mut names = BTreeSet::new();
-    let mut specs = Vec::new();
-    for (index, board) in boards.iter().enumerate() {
-        let key = |field: &str| format!("boards[{index}].{field}");
-        problems.require_name(&board.name, key("name"));
-        problems.require(names.insert(board.name.as_str()), key("name"), || {
-            format!("`{}` is the name of an earlier board too: every board needs its own", board.name)
-        });
-        let (items, item_words, group, group_word) = board.source.has();
-        let source = board.source.name();
-        problems.require(items.contains(&board.item), key("item"), || {
-            format!("source \"{source}\" has no such item: it ranks {item_words}")
-        });
-        problems.require(board.group.is_none_or(|given| given == group), key("group"), || {
-            format!("source \"{source}\" is grouped by {group_word}: write that or leave it out")
-        });
-        problems.require((1..=K_MAX).contains(&board.k), key("k"), || {
-            format!("is {}: a board has from 1 to {K_MAX} places", board.k)
-        });
-        let is_positive = problems.require_positive(board.emit_every, key("emit_every"));
-        let window = validate_window(&board.window, index, problems);
-        if let (true, Ok(Some(window))) = (is_positive, &window) {
-            let slide = Duration::from_micros(window.slide_micros);
-            let whole =
-                if window.slide_micros == window.length_micros { "the window's length" } else { "the slide" };
-            problems.require_divides(board.emit_every, slide, key("emit_every"), whole);
-        }
-        specs.push(BoardSpec {
-            name: board.name.clone(),
-            source: board.source,
-            item: board.item,
-            window_kind: match board.window {
-                WindowConfig::Rolling { .. } => "rolling",
-                WindowConfig::Tumbling { .. } => "tumbling",
-                WindowConfig::AllTime => "all_time",
-            },
-            window: window.unwrap_or(None),
-            k: board.k as usize,
-            emit_every_micros: board.emit_every.micros(),
-        });
-    }
-    specs
-}
-
-/// A window that cannot be; the problem is noted.
-struct BadWindow;
-
-fn validate_window(
-    window: &WindowConfig,
-    index: usize,
-    problems: &mut Problems,
-) -> Result<Option<RollingWindow>, BadWindow> {
-    let key = |field: &str| format!("boards[{index}].window.{field}");
-    let (length, slide) = match *window {
-        WindowConfig::AllTime => return Ok(None),
-        WindowConfig::Tumbling { length } => (length, length),
-        WindowConfig::Rolling { length, slide } => (length, slide),
-    };
-    let is_sound = problems.require_positive(length, key("length"))
-        && problems.require_positive(slide, key("slide"))
-        && problems.require(slide <= length, key("slide"), || {
-            format!("\"{slide}\" is longer than the window, \"{length}\": it must divide it")
-        })
-        && problems.require_divides(slide, length, key("slide"), "the length")
-        && problems.require(length.micros() / slide.micros() <= PANES_MAX, key("slide"), || {
-            format!("\"{slide}\" cuts \"{length}\" into more than {PANES_MAX} panes: make it longer")
-        });
-    let window = RollingWindow { length_micros: length.micros(), slide_micros: slide.micros() };
-    if is_sound { Ok(Some(window)) } else { Err(BadWindow) }
+fn utc() -> String {
+    "UTC".to_owned()
 }

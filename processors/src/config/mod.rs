@@ -12,7 +12,10 @@ mod validate;
 
 use serde::Deserialize;
 
-pub use boards::{BoardConfig, BoardGroup, BoardItem, BoardScore, BoardSource, WindowConfig};
+pub use boards::{
+    BoardConfig, BoardField, BoardFilter, BoardGroup, BoardGroups, BoardItem, BoardScore, BoardSource,
+    CalendarUnit, WindowConfig,
+};
 pub use candles::CandlesConfig;
 pub use duration::{Duration, InvalidDuration};
 pub use engagement::EngagementConfig;

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use schemas::{SuggestedAction, Topic};
 
-use super::boards::validate_boards;
+use super::boards::{board_inputs, validate_boards};
 use super::candles::validate_candles;
 use super::engagement::validate_engagement;
 use super::moderation::validate_moderation;
@@ -140,7 +140,7 @@ impl JobConfig {
 
     /// The topics that the job reads.
     fn inputs(&self) -> BTreeSet<Topic> {
-        let mut inputs: BTreeSet<Topic> = self.boards.iter().map(|board| board.source.topic()).collect();
+        let mut inputs: BTreeSet<Topic> = self.boards.iter().flat_map(board_inputs).collect();
         if self.engagement.is_some() {
             inputs.extend([Topic::Chat, Topic::Reactions, Topic::Viewers]);
         }

@@ -4,32 +4,47 @@
 
 use schemas::Topic;
 
-use super::{BoardSpec, GROUP_BYTES, ITEM_BYTES, WAITING_BYTES};
+use super::{BoardSpec, ENTRY_BYTES, GROUP_BYTES, ITEM_BYTES, WAITING_BYTES, Window};
 use crate::explain::{Explained, Memory, names, rate, span, waiting};
 
 impl BoardSpec {
     pub(crate) fn explain(&self, lateness_micros: i64) -> Explained {
         let mut records = vec![rate(self.emit_every_micros, "group")];
-        let window = match self.window {
-            Some(window) => {
-                records.push("one at the end of each window of a group".to_owned());
-                let slide = match window.slide_micros {
-                    slide_micros if slide_micros == window.length_micros => String::new(),
-                    slide_micros => format!(", moved on every {}", span(slide_micros)),
+        if self.window != Window::AllTime {
+            records.push("one at the end of each window of a group".to_owned());
+        }
+        let kind = self.window_kind;
+        let window = match &self.window {
+            Window::Rolling { length_micros, slide_micros } => {
+                let slide = match slide_micros {
+                    slide_micros if slide_micros == length_micros => String::new(),
+                    slide_micros => format!(", moved on every {}", span(*slide_micros)),
                 };
-                format!("the {} window of {}{slide}", self.window_kind, span(window.length_micros))
+                format!("the {kind} window of {}{slide}", span(*length_micros))
             }
-            None => "all time, for ever".to_owned(),
+            Window::Session { gap_micros } => {
+                format!("each group's {kind}, until nothing has come for {}", span(*gap_micros))
+            }
+            Window::Fixed(_) | Window::Calendar(_) => format!("the {kind} window"),
+            Window::AllTime => "all time, for ever".to_owned(),
         };
+        let mut reads = vec![self.source.topic()];
+        if self.retracts && !reads.contains(&Topic::Chat) {
+            reads.insert(0, Topic::Chat);
+        }
         Explained {
             processor: format!("board {}", self.name),
-            reads: names(&[self.source.topic()]),
+            reads: names(&reads),
             writes: Topic::Leaderboards.name().to_owned(),
             key: "BOARD/GROUP",
-            keeps: vec![format!("every item in {window}; shows the first {}", self.k)],
+            keeps: vec![format!(
+                "every item in {window}; shows the first {}; at most {} entries in a shard",
+                self.k, self.entries_max
+            )],
             memory: vec![
                 Memory::new(GROUP_BYTES, "group"),
                 Memory::new(ITEM_BYTES, "item of a group"),
+                Memory::new(ENTRY_BYTES, "score in a pane, user of one, or message that may be taken back"),
                 waiting(WAITING_BYTES, "score", lateness_micros, self.emit_every_micros),
             ],
             records,

@@ -1,14 +1,14 @@
 //! One group's scores in the window that is open: who stands where.
 //!
 //! Always holds: an item is ranked if and only if its score is above zero; after [`Group::settle`] the places are in
-//! order; the total is the sum of all scores.
+//! order; the total is the sum of all scores; `entries` counts items, cells, users in cells and messages.
 //!
-//! **The order.** By score, the highest first. Among equals, by who reached that score first: the event time of the
-//! latest event that the window counts for the item. (Scores only grow by events, so that is the event that brought
-//! the item to its present score, counted over the events inside the window. When a pane expires the score falls, but the
-//! remaining events still add up to it only with their last, so that instant stays.) Among equals again, the smaller
-//! item, byte by byte. This depends on the set of events in the window and on nothing else: not on the order in which
-//! partitions were read, nor on when panes expired.
+//! **The order.** By score, the highest first. Among equals, by who reached that score first: of sums, the event time of the
+//! latest event that counted for the item since it has been on the board; of distinct users, that of the latest event that
+//! brought a new one; of largest values, that of the first event with the value. (Scores only grow by events, so that is the event that
+//! brought the item to its present score. When a pane expires or something is taken back the score falls, but that instant
+//! stays, unless nothing is left of the item.) Among equals again, the smaller item, byte by byte. This depends on the order of visibility and on
+//! nothing else: not on the order in which partitions were read.
 //!
 //! **The structure.** An ordered set of places, moved once per touched item and tick: a tick costs the items that it
 //! touches times a logarithm plus the k places that it shows, however many users a channel has. (Selecting the top k
@@ -16,6 +16,7 @@
 //!
 //! Does not know: windows, beyond the panes it is told to drop.
 
+mod panes;
 pub(super) mod saved;
 
 use std::cmp::Reverse;
@@ -25,6 +26,26 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
 use schemas::{Amount, LeaderboardEntry, Timestamp};
+
+use super::cell::{Scoring, is_before};
+use crate::maps::ByName;
+use crate::windows::Span;
+use panes::Pane;
+pub(super) use panes::PaneKey;
+
+/// How a board counts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules {
+    pub(super) scoring: Scoring,
+    /// Whether a window has several panes.
+    pub(super) has_panes: bool,
+    /// Whether items are users.
+    pub(super) is_by_user: bool,
+    /// Whether cells know who their score is from.
+    pub(super) keeps_users: bool,
+    /// Whether to remember changes for the next save.
+    pub(super) is_tracked: bool,
+}
 
 /// A place on the board; the smallest is the best.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +60,8 @@ struct Item {
     score: i128,
     reached: Timestamp,
     label: Option<Box<str>>,
+    /// Of distinct users in a window of several panes: in how many of them each is.
+    users: Option<Box<ByName<u32>>>,
     is_touched: bool,
     /// Whether it is among the changes that the next save writes.
     is_unsaved: bool,
@@ -47,10 +70,10 @@ struct Item {
 impl Item {
     /// An item without a score.
     fn new(reached: Timestamp, label: Option<Box<str>>) -> Self {
-        Item { score: 0, reached, label, is_touched: false, is_unsaved: false }
+        Item { score: 0, reached, label, users: None, is_touched: false, is_unsaved: false }
     }
 
-    /// Score and instant under which it stands in the order, if it does, once it is settled.
+    /// Under what it stands in the order, if it has a place.
     fn placing(&self) -> Option<(i128, Timestamp)> {
         (self.score > 0).then_some((self.score, self.reached))
     }
@@ -70,18 +93,12 @@ struct Touched {
     placed: Option<(i128, Timestamp)>,
 }
 
-/// What an item has in one pane.
-#[derive(Clone, Copy, Debug, Default)]
-struct PaneScore {
-    score: i128,
-    is_unsaved: bool,
-}
-
-/// The scores of one pane.
-#[derive(Clone, Debug, Default)]
-struct Pane {
-    scores: HashMap<Arc<str>, PaneScore, FxBuildHasher>,
-    unsaved: Vec<Arc<str>>,
+/// Where a user's vote is.
+#[derive(Clone, Debug)]
+struct Vote {
+    pane: Timestamp,
+    item: Arc<str>,
+    time: Timestamp,
 }
 
 /// The scores of one group.
@@ -90,10 +107,13 @@ pub(super) struct Group {
     items: HashMap<Arc<str>, Item, FxBuildHasher>,
     order: BTreeSet<Place>,
     panes: BTreeMap<Timestamp, Pane>,
+    votes: ByName<Vote>,
     touched: Vec<Touched>,
     unsaved: Vec<Arc<str>>,
     total: i128,
     previous_ranks: HashMap<Arc<str>, i32, FxBuildHasher>,
+    /// The open session.
+    pub(super) session: Option<Span>,
     /// Records written for the open window.
     pub(super) revision: i64,
     /// The end of the window to which the last record belongs.
@@ -102,8 +122,10 @@ pub(super) struct Group {
     pub(super) is_changed: bool,
     /// Whether it is among the changes that the next save writes.
     pub(super) is_unsaved: bool,
-    /// Items when the board last counted its own.
-    pub(super) counted_items: usize,
+    /// Items, cells, users in cells, and messages.
+    pub(super) entries: usize,
+    /// Items and entries when the board last counted its own.
+    pub(super) counted: (usize, usize),
 }
 
 /// A score on its way into a group.
@@ -111,12 +133,22 @@ pub(super) struct Group {
 pub(super) struct Gain<'a> {
     pub(super) item: &'a str,
     pub(super) label: Option<&'a str>,
-    pub(super) score: i128,
+    pub(super) value: i128,
     pub(super) event_time: Timestamp,
-    /// The start of the pane that remembers it until it expires; none if it never does.
-    pub(super) pane: Option<Timestamp>,
-    /// Whether to remember the change for the next save.
-    pub(super) is_tracked: bool,
+    /// The start of the pane that remembers it until it expires.
+    pub(super) pane: Timestamp,
+    /// Who it is from; of those that must be known.
+    pub(super) user: Option<&'a str>,
+}
+
+/// What became of a gain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Added {
+    Counted,
+    /// A later vote of the same user counts.
+    Outvoted,
+    /// There is no room for it, or the sum would not fit.
+    Refused,
 }
 
 impl Group {
@@ -125,55 +157,129 @@ impl Group {
         self.items.is_empty()
     }
 
+    /// Whether nothing ever counted.
+    pub(super) fn is_new(&self) -> bool {
+        self.entries == 0 && self.revision == 0 && self.session.is_none() && !self.is_changed
+    }
+
     /// Items with a score.
     pub(super) fn len(&self) -> usize {
         self.items.len()
     }
 
-    /// The sum of all scores.
-    pub(super) fn total(&self) -> Amount {
-        to_amount(self.total)
+    /// The sum of all scores, of units of ten to the minus `scale`.
+    pub(super) fn total(&self, scale: u32) -> Amount {
+        to_amount(self.total, scale)
     }
 
-    /// Adds a positive score.
-    pub(super) fn add(&mut self, gain: &Gain<'_>) {
+    /// Adds a positive score. `is_full`: only to what is there already.
+    pub(super) fn add(&mut self, gain: &Gain<'_>, rules: Rules, is_full: bool) -> Added {
+        let Some(total) = self.total.checked_add(gain.value) else { return Added::Refused };
+        debug_assert!(total > self.total, "a gain is above zero");
+        let vote =
+            gain.user.filter(|_| rules.scoring == Scoring::Votes).and_then(|user| self.votes.get(user));
+        if let Some(vote) = vote {
+            if vote.time > gain.event_time {
+                return Added::Outvoted;
+            }
+            let (pane, item) = (vote.pane, Arc::clone(&vote.item));
+            self.take_from_cell(pane, &item, gain.user.unwrap_or_default(), None, rules);
+        } else if is_full && !self.has_entries_for(gain, rules) {
+            return Added::Refused;
+        }
         let key = match self.items.get_key_value(gain.item) {
             Some((key, _)) => Arc::clone(key),
             None => Arc::from(gain.item),
         };
-        let item = self.items.entry(Arc::clone(&key)).or_insert_with(|| Item::new(gain.event_time, None));
-        item.touch(&key, &mut self.touched);
-        item.score += gain.score;
-        item.reached = item.reached.max(gain.event_time);
+        if rules.scoring == Scoring::Votes {
+            let vote = Vote { pane: gain.pane, item: Arc::clone(&key), time: gain.event_time };
+            self.votes.insert(Arc::from(gain.user.unwrap_or_default()), vote);
+        }
+        let pane = self.panes.entry(gain.pane).or_default();
+        let entries_before = pane.entries;
+        let (gained, new_user) = pane.add(&key, gain, rules);
+        self.entries += pane.entries - entries_before;
+        self.add_to_item(&key, gain, gained, new_user, rules);
+        Added::Counted
+    }
+
+    /// Whether a gain needs nothing new.
+    fn has_entries_for(&self, gain: &Gain<'_>, rules: Rules) -> bool {
+        let cell = self.panes.get(&gain.pane).and_then(|pane| pane.cells.get(gain.item));
+        let has_user = |user| cell.is_some_and(|cell| cell.has_user(user));
+        cell.is_some() && (!rules.keeps_users || gain.user.is_none_or(has_user))
+    }
+
+    fn add_to_item(
+        &mut self,
+        key: &Arc<str>,
+        gain: &Gain<'_>,
+        gained: i128,
+        new_user: Option<Arc<str>>,
+        rules: Rules,
+    ) {
+        let entries = &mut self.entries;
+        let item = self.items.entry(Arc::clone(key)).or_insert_with(|| {
+            *entries += 1;
+            Item::new(gain.event_time, None)
+        });
+        item.touch(key, &mut self.touched);
+        let before = item.score;
+        match rules.scoring {
+            Scoring::Largest => {
+                if item.score == 0 || is_before((gain.value, gain.event_time), (item.score, item.reached)) {
+                    (item.score, item.reached) = (gain.value, gain.event_time);
+                }
+            }
+            Scoring::Distinct if rules.has_panes => {
+                let users = item.users.get_or_insert_default();
+                if let Some(user) = new_user {
+                    *users.entry(user).or_default() += 1;
+                }
+                item.score = users.len() as i128;
+            }
+            _ => item.score += gained,
+        }
+        if rules.scoring != Scoring::Largest && item.score > before {
+            item.reached = item.reached.max(gain.event_time);
+        }
+        self.total += item.score - before;
         if gain.label.is_some() && item.label.as_deref() != gain.label {
             item.label = gain.label.map(Box::from);
         }
-        if gain.is_tracked && !std::mem::replace(&mut item.is_unsaved, true) {
-            self.unsaved.push(Arc::clone(&key));
+        if rules.is_tracked && !std::mem::replace(&mut item.is_unsaved, true) {
+            self.unsaved.push(Arc::clone(key));
         }
-        if let Some(pane) = gain.pane {
-            let pane = self.panes.entry(pane).or_default();
-            let held = pane.scores.entry(Arc::clone(&key)).or_default();
-            held.score += gain.score;
-            if gain.is_tracked && !std::mem::replace(&mut held.is_unsaved, true) {
-                pane.unsaved.push(key);
-            }
-        }
-        self.total += gain.score;
     }
 
-    /// Takes back the panes that start before `window_start`. True if there were any.
-    pub(super) fn expire(&mut self, window_start: Timestamp) -> bool {
-        let kept = self.panes.split_off(&window_start);
-        let expired = std::mem::replace(&mut self.panes, kept);
-        for (key, held) in expired.values().flat_map(|pane| &pane.scores) {
-            if let Some(item) = self.items.get_mut(key) {
-                item.touch(key, &mut self.touched);
-                item.score -= held.score;
+    /// Takes from an item what its panes lost: `lost` of the score, and these users.
+    fn lose<'u>(&mut self, key: &str, lost: i128, gone: impl Iterator<Item = &'u Arc<str>>, rules: Rules) {
+        let Some((key, item)) = self.items.get_key_value_mut(key) else { return };
+        item.touch(key, &mut self.touched);
+        let before = item.score;
+        match rules.scoring {
+            Scoring::Largest => {
+                let cells = self.panes.values().filter_map(|pane| pane.cells.get(key));
+                let best = cells
+                    .map(|cell| (cell.score, cell.reached))
+                    .reduce(|best, next| if is_before(next, best) { next } else { best });
+                (item.score, item.reached) = best.unwrap_or((0, item.reached));
             }
-            self.total -= held.score;
+            Scoring::Distinct if rules.has_panes => {
+                let users = item.users.get_or_insert_default();
+                for user in gone {
+                    if let Some(panes) = users.get_mut(user) {
+                        *panes -= 1;
+                        if *panes == 0 {
+                            users.remove(user);
+                        }
+                    }
+                }
+                item.score = users.len() as i128;
+            }
+            _ => item.score -= lost,
         }
-        !expired.is_empty()
+        self.total -= before - item.score;
     }
 
     /// Brings the order up to date with the scores.
@@ -195,13 +301,14 @@ impl Group {
                 }
                 None => {
                     self.items.remove(&key);
+                    self.entries -= 1;
                 }
             }
         }
     }
 
     /// The first `k` places, with the ranks that were last remembered.
-    pub(super) fn top(&self, k: usize) -> Vec<LeaderboardEntry> {
+    pub(super) fn top(&self, k: usize, scale: u32) -> Vec<LeaderboardEntry> {
         let mut entries = Vec::with_capacity(k.min(self.order.len()));
         for (place, rank) in self.order.iter().take(k).zip(1..) {
             let label = self.items.get(&place.item).and_then(|item| item.label.as_deref());
@@ -209,7 +316,7 @@ impl Group {
                 rank,
                 item: place.item.to_string(),
                 label: label.unwrap_or(&place.item).to_owned(),
-                score: to_amount(place.score.0),
+                score: to_amount(place.score.0, scale),
                 previous_rank: self.previous_ranks.get(&place.item).copied(),
             });
         }
@@ -224,9 +331,13 @@ impl Group {
     }
 }
 
-/// As the schema writes scores. What has more than 28 digits is shown as the largest number that fits: it takes a
-/// thousand million events of the largest count to get there.
-fn to_amount(score: i128) -> Amount {
+/// As the schema writes scores, with ten digits after the point; further ones are cut off. What has more than 28 before it
+/// is shown as the largest number that fits: it takes a thousand million events of the largest count to get there.
+fn to_amount(score: i128, scale: u32) -> Amount {
     let largest = Amount::from_units(10i128.pow(38) - 1).unwrap_or(Amount::ZERO);
-    score.checked_mul(10i128.pow(10)).and_then(Amount::from_units).unwrap_or(largest)
+    let units = match 10u32.checked_sub(scale) {
+        Some(missing) => score.checked_mul(10i128.pow(missing)),
+        None => Some(score / 10i128.pow(scale - 10)),
+    };
+    units.and_then(Amount::from_units).unwrap_or(largest)
 }

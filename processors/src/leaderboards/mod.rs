@@ -1,250 +1,262 @@
 //! Leaderboards: the top k items of every group in a window, exact.
 //!
-//! **What a record shows.** Ticks are the multiples of `emit_every`. At a tick `T` the open window is the one with the
-//! least end `E >= T`; the record counts the events inside `[E - length, E)` that were visible before `T`, and is final
-//! if and only if `T = E`. A group gets a record at a tick if its scores changed since its last record, by new events
-//! or because the window moved on; and, where it has a score, at every window's end. A group whose last score
-//! expired gets one record with no entries, so that readers clear it, and is forgotten when that window ends.
-//! All-time boards have no end: a record for every changed group and tick, none final.
+//! **What a record shows.** Ticks are the multiples of `emit_every` and, of calendar and fixed windows, also the ends. At a tick `T`
+//! the open window is the one with the least end `E >= T`; the record counts the events inside it that were visible before `T`,
+//! and is final if and only if `T = E`. A group gets a record at a tick if something counted for it or was taken back since
+//! its last record, or left because the window moved on; and, where it has a score, at every window's end. A group whose last
+//! score expired gets one record with no entries, so that readers clear it, and is forgotten when that window ends. After
+//! its end a fixed window is gone. All-time boards have no end: a record for every changed group and tick, none final.
+//!
+//! **Sessions.** Each group has its own window: it begins with an event, and every event that becomes visible before the end moves the
+//! end to `gap` after its event time, if that is later, and the beginning to its event time, if that is earlier. What becomes visible at the end or after it
+//! begins the next session. The final record is written at the first tick at or after the end, and may come with one of the next session.
 //!
 //! **Late.** An event counts in every window containing it that its own partition's watermark has not passed, and is late
-//! if there is none.
+//! if there is none. To a session board it is late if its event time lies `gap` or more behind.
+//!
+//! **What is taken back.** An event of the channel's chat that deletes a message, bans or times out a user, or clears the chat takes
+//! back what became visible before it, in the order (visible from, topic, offset), in every window that is open then. Within the
+//! lateness that is the order of event times. Deletions and clears take messages' contributions; a ban takes all of the user's, from boards
+//! of reactions too. What becomes visible afterwards counts again. A session's bounds stay as they were.
 //!
 //! Always holds: a revision counts the records of one window and group from 1; the order of places is exact and total
-//! (see [`group`]). Memory: for each group the items with a score and, for each pane of `slide`, those it counted; for
-//! all-time boards every item ever seen.
+//! (see [`group`]). Memory: for each group its items, their scores in each pane, the users of these where a score or a ban may
+//! concern them, and messages that may be deleted; of all that `entries_max` together. At the bound the oldest messages
+//! are forgotten first (a deletion then takes nothing back), and then what would need a new entry is refused; both are counted
+//! in [`StateSize::forgotten`]. What waits to become visible is bounded by the lateness.
 //! Does not know: where the events come from.
 
+mod cell;
+mod changes;
+mod contributions;
 mod explained;
+mod filter;
 mod group;
 mod saved;
 mod scores;
+mod spec;
+mod window;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
 use schemas::{Event, Freshness, LeaderboardResult, Timestamp};
 
-use saved::Saved;
-
-use crate::config::{BoardItem, BoardSource};
 use crate::pending::Pending;
 use crate::processor::{Arrival, Disposition, Output, Processor};
-use crate::state::bytes::stored;
 use crate::state::{Chunk, StateError, StateSize, chunk_name};
-use crate::windows::{last_window_end, tick_at_or_after};
-use group::{Gain, Group};
+use crate::windows::{Span, tick_after};
+use changes::count;
+use contributions::{Change, Contributor};
+use group::{Group, Rules};
+use saved::Saved;
 pub(crate) use scores::reaction_count;
+pub(crate) use spec::BoardSpec;
+use window::Standing;
+pub(crate) use window::Window;
 
-/// About what a group, an item and a waiting score take in memory, texts of some twelve bytes included.
+/// About what a group, an item, another entry and a waiting change take in memory, texts of some twelve bytes included.
 const GROUP_BYTES: usize = 400;
-const ITEM_BYTES: usize = 400;
-const WAITING_BYTES: usize = 150;
+const ITEM_BYTES: usize = 300;
+const ENTRY_BYTES: usize = 100;
+const WAITING_BYTES: usize = 200;
 
-/// A leaderboard as configured, validated.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct BoardSpec {
-    pub(crate) name: String,
-    pub(crate) source: BoardSource,
-    pub(crate) item: BoardItem,
-    /// The word in the results: tumbling, rolling, all_time.
-    pub(crate) window_kind: &'static str,
-    /// None for all time.
-    pub(crate) window: Option<RollingWindow>,
-    pub(crate) k: usize,
-    pub(crate) emit_every_micros: i64,
-}
+/// The pane of windows that have but one.
+const ONLY_PANE: Timestamp = Timestamp::MIN;
 
-/// A window that moves on by `slide_micros`, which divides `length_micros`; tumbling where the two are equal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct RollingWindow {
-    pub(crate) length_micros: i64,
-    pub(crate) slide_micros: i64,
-}
-
-/// A score that waits to become visible.
-struct Waiting {
+/// A message that is remembered, and where.
+struct Remembered {
     group: Arc<str>,
-    item: Box<str>,
-    label: Option<Box<str>>,
-    score: i64,
-    event_time: Timestamp,
+    pane: Timestamp,
+    id: Arc<str>,
+    number: u64,
 }
-
-stored!(Waiting { group, item, label, score, event_time });
 
 /// One leaderboard for every group of a shard.
 pub(crate) struct Board {
     spec: BoardSpec,
-    pending: Pending<Waiting>,
+    rules: Rules,
+    scale: u32,
+    pending: Pending<Change>,
     groups: HashMap<Arc<str>, Group, FxBuildHasher>,
     last_tick: Timestamp,
-    window_end: Option<Timestamp>,
-    /// Items on all boards.
+    /// The open window, of those that all groups have in common.
+    window: Option<Span>,
+    /// The tick that closes each group's session.
+    closing: BTreeSet<(Timestamp, Arc<str>)>,
+    /// Groups that changed since the last tick.
+    changed: Vec<Arc<str>>,
+    /// Messages from the oldest; some are gone.
+    messages: VecDeque<Remembered>,
+    last_message: u64,
     item_count: usize,
+    entry_count: usize,
+    forgotten: u64,
     saved: Saved,
+    contributor: Contributor,
 }
 
 impl Board {
     pub(crate) fn new(spec: BoardSpec) -> Self {
         Board {
+            rules: spec.rules(),
+            scale: scores::scale(spec.score),
             pending: Pending::new(spec.emit_every_micros),
             groups: HashMap::default(),
             last_tick: Timestamp::MIN,
-            window_end: None,
+            window: None,
+            closing: BTreeSet::new(),
+            changed: Vec::new(),
+            messages: VecDeque::new(),
+            last_message: 0,
             item_count: 0,
+            entry_count: 0,
+            forgotten: 0,
             saved: Saved::default(),
+            contributor: Contributor::new(&spec),
             spec,
         }
     }
 
-    /// The next tick at which there may be something to write: something becomes visible, the open window ends, or a
+    /// The next tick up to `watermark` at which there may be something to write: something becomes visible, the open window ends, or a
     /// new one begins.
-    fn next_tick(&self) -> Option<Timestamp> {
-        let boundary = match self.window_end {
-            Some(end) if !self.groups.is_empty() => Some(if self.last_tick < end {
-                end
-            } else {
-                self.last_tick.plus_micros(self.spec.emit_every_micros)
-            }),
-            _ => None,
+    fn next_tick(&self, watermark: Timestamp) -> Option<Timestamp> {
+        let step_micros = self.spec.emit_every_micros;
+        let due = |tick: Timestamp| {
+            let before = tick.plus_micros(-step_micros).max(self.last_tick);
+            (before < watermark).then(|| self.spec.window.first_due(before, tick, self.window))
         };
-        self.pending.first_tick().into_iter().chain(boundary).min()
+        let first = self.pending.first_tick().and_then(due);
+        let boundary = match self.window {
+            Some(window) if self.groups.is_empty() || self.last_tick > window.end => None,
+            Some(window) if self.last_tick < window.end => Some(window.end),
+            Some(_) => due(tick_after(self.last_tick, step_micros)),
+            None => self.closing.first().map(|(tick, _)| *tick),
+        };
+        first.into_iter().chain(boundary).min().filter(|tick| *tick <= watermark)
     }
 
-    /// Moves on to the window that is open at `tick`. Returns the groups that lose something by it.
-    fn roll(&mut self, tick: Timestamp, window: RollingWindow) -> Vec<Arc<str>> {
-        let end = tick_at_or_after(tick, window.slide_micros);
-        let mut changed = Vec::new();
-        if self.window_end != Some(end) {
-            self.window_end = Some(end);
-            let start = end.plus_micros(-window.length_micros);
-            self.saved.expire(start);
-            for (name, group) in &mut self.groups {
-                group.revision = 0;
-                if group.expire(start) {
-                    group.is_changed = true;
-                    changed.push(Arc::clone(name));
-                }
+    /// Moves on to the window that is open before `tick`.
+    fn roll(&mut self, tick: Timestamp) {
+        let window = self.spec.window.open_before(tick, self.window);
+        let Some(span) = window.filter(|_| window != self.window) else { return };
+        self.window = window;
+        self.saved.expire(span.start);
+        for (name, group) in &mut self.groups {
+            group.revision = 0;
+            if group.expire(span.start, self.rules) && !std::mem::replace(&mut group.is_changed, true) {
+                self.changed.push(Arc::clone(name));
             }
+            count(&mut self.item_count, &mut self.entry_count, group);
         }
-        changed
     }
 
-    /// Takes in what becomes visible before `tick`. Adds the groups that it changes to `changed`.
-    fn take_in(&mut self, tick: Timestamp, changed: &mut Vec<Arc<str>>) {
-        for entry in self.pending.take(tick) {
-            let waiting = entry.value;
-            let group = self.groups.entry(Arc::clone(&waiting.group)).or_default();
-            let pane = self.spec.window.map(|window| waiting.event_time.floor(window.slide_micros));
-            group.add(&Gain {
-                item: &waiting.item,
-                label: waiting.label.as_deref(),
-                score: i128::from(waiting.score),
-                event_time: waiting.event_time,
-                pane,
-                is_tracked: self.saved.note(pane),
-            });
-            if !std::mem::replace(&mut group.is_changed, true) {
-                changed.push(waiting.group);
-            }
+    fn record(&self, tick: Timestamp, name: &str, group: &Group) -> LeaderboardResult {
+        let window = group.session.or(self.window);
+        LeaderboardResult {
+            board: self.spec.name.clone(),
+            group: name.to_owned(),
+            window: self.spec.window_kind.to_owned(),
+            window_start: window.map(|window| window.start),
+            window_end: window.map(|window| window.end),
+            is_final: false,
+            revision: group.revision,
+            entries: group.top(self.spec.k, self.scale),
+            item_count: group.len() as i64,
+            total_score: group.total(self.scale),
+            freshness: Freshness { as_of: tick, ..Freshness::default() },
         }
     }
 
     fn write_tick(&mut self, tick: Timestamp, out: &mut Vec<Output>) {
-        let mut names = self.spec.window.map(|window| self.roll(tick, window)).unwrap_or_default();
-        self.take_in(tick, &mut names);
+        let mut records = Vec::new();
+        self.roll(tick);
+        self.take_in(tick, &mut records);
         self.last_tick = tick;
-        let is_final = self.window_end == Some(tick);
+        while let Some((_, name)) = self.closing.first().filter(|(closing, _)| *closing <= tick).cloned() {
+            self.close_if_over(&name, tick, tick, &mut records);
+        }
+        let is_final = self.window.is_some_and(|window| window.end == tick);
+        let mut names = std::mem::take(&mut self.changed);
         if is_final {
             names = self.groups.keys().map(Arc::clone).collect();
         }
-        names.sort_unstable();
-        for name in names {
-            if let Some(group) = self.groups.get_mut(&name) {
-                group.settle();
-                if group.is_changed || (is_final && !group.is_empty()) {
-                    group.is_changed = false;
-                    group.revision += 1;
-                    group.recorded_end = self.window_end;
-                    let mut record = record(&self.spec, self.window_end, tick, &name, group);
-                    record.is_final = is_final;
-                    out.push(Output::Leaderboard(record));
-                    group.remember_ranks(self.spec.k);
-                    self.item_count = self.item_count - group.counted_items + group.len();
-                    group.counted_items = group.len();
-                    self.saved.note_group(&name, group);
-                }
-            }
+        for name in &names {
+            records.extend(self.write_group(tick, name, is_final));
         }
+        records.sort_by(|a, b| a.group.cmp(&b.group));
+        out.extend(records.into_iter().map(Output::Leaderboard));
         if is_final {
-            self.groups.retain(|_, group| !group.is_empty());
+            self.end_window();
         }
     }
-}
 
-fn record(
-    spec: &BoardSpec,
-    window_end: Option<Timestamp>,
-    tick: Timestamp,
-    name: &str,
-    group: &Group,
-) -> LeaderboardResult {
-    let length_micros = spec.window.map_or(0, |window| window.length_micros);
-    LeaderboardResult {
-        board: spec.name.clone(),
-        group: name.to_owned(),
-        window: spec.window_kind.to_owned(),
-        window_start: window_end.map(|end| end.plus_micros(-length_micros)),
-        window_end,
-        is_final: false,
-        revision: group.revision,
-        entries: group.top(spec.k),
-        item_count: group.len() as i64,
-        total_score: group.total(),
-        freshness: Freshness { as_of: tick, ..Freshness::default() },
+    /// The record of a group that changed, or whose window ends.
+    fn write_group(&mut self, tick: Timestamp, name: &Arc<str>, is_final: bool) -> Option<LeaderboardResult> {
+        let group = self.groups.get_mut(name)?;
+        group.settle();
+        count(&mut self.item_count, &mut self.entry_count, group);
+        if !group.is_changed && (!is_final || group.is_empty()) {
+            return None;
+        }
+        group.is_changed = false;
+        group.revision += 1;
+        group.recorded_end = self.window.map(|window| window.end);
+        let group = self.groups.get(name)?;
+        let record = LeaderboardResult { is_final, ..self.record(tick, name, group) };
+        let group = self.groups.get_mut(name)?;
+        group.remember_ranks(self.spec.k);
+        self.saved.note_group(name, group);
+        Some(record)
+    }
+
+    /// Drops what the window that has ended leaves behind: groups without scores or, where no window follows, all.
+    fn end_window(&mut self) {
+        let is_over = matches!(self.spec.window, Window::Fixed(_));
+        let (items, entries, saved) = (&mut self.item_count, &mut self.entry_count, &mut self.saved);
+        self.groups.retain(|name, group| {
+            let is_kept = !is_over && !group.is_empty();
+            if !is_kept {
+                (*items, *entries) = (*items - group.counted.0, *entries - group.counted.1);
+                saved.note_dropped(name, group);
+            }
+            is_kept
+        });
+        if is_over {
+            self.saved.expire(Timestamp::MAX);
+            self.messages.clear();
+        }
     }
 }
 
 impl Processor for Board {
     fn process(&mut self, event: &Event<'_>, arrival: &Arrival, _: &mut Vec<Output>) -> Disposition {
-        let is_late = match self.spec.window {
-            Some(window) => {
-                let last_end = last_window_end(arrival.event_time, window.length_micros, window.slide_micros);
-                last_end <= arrival.partition_watermark
-            }
-            None => arrival.partition_watermark == Timestamp::MAX,
-        };
-        let mut group: Option<Arc<str>> = None;
+        if let Some(retraction) = contributions::retraction(&self.spec, event) {
+            self.pending.file(arrival, Change::TakeBack(retraction));
+            return Disposition::Taken;
+        }
+        let standing = self.spec.window.standing(arrival.event_time, arrival.partition_watermark);
         let (groups, pending) = (&self.groups, &mut self.pending);
-        let is_counted = scores::scores(self.spec.source, self.spec.item, event, |score| {
-            if is_late || score.score <= 0 {
-                return;
+        let known = |name: &str| groups.get_key_value(name).map(|(known, _)| Arc::clone(known));
+        let file = &mut |contribution| {
+            if standing == Standing::Counts {
+                pending.file(arrival, Change::Add(contribution));
             }
-            let group = group.get_or_insert_with(|| {
-                let name = event.header().channel_id;
-                groups.get_key_value(name).map_or_else(|| Arc::from(name), |(known, _)| Arc::clone(known))
-            });
-            let waiting = Waiting {
-                group: Arc::clone(group),
-                item: score.item.into(),
-                label: score.label.map(Box::from),
-                score: score.score,
-                event_time: arrival.event_time,
-            };
-            pending.file(arrival, waiting);
-        });
-        match (is_counted, is_late) {
-            (false, _) => Disposition::Ignored,
-            (true, true) => Disposition::Late,
-            (true, false) => Disposition::Taken,
+        };
+        let event_time = arrival.event_time;
+        let is_counted = self.contributor.contributions(&self.spec, event, event_time, &known, file);
+        match standing {
+            _ if !is_counted => Disposition::Ignored,
+            Standing::Outside => Disposition::Ignored,
+            Standing::Late => Disposition::Late,
+            Standing::Counts => Disposition::Taken,
         }
     }
 
     fn advance(&mut self, watermark: Timestamp, out: &mut Vec<Output>) {
-        while let Some(tick) = self.next_tick().filter(|tick| *tick <= watermark) {
+        while let Some(tick) = self.next_tick(watermark) {
             self.write_tick(tick, out);
         }
     }
@@ -263,16 +275,21 @@ impl Processor for Board {
 
     fn query_board(&self, board: &str, group: &str) -> Option<LeaderboardResult> {
         let found = self.groups.get(group).filter(|_| self.spec.name == board)?;
-        Some(record(&self.spec, self.window_end, self.last_tick, group, found))
+        Some(self.record(self.last_tick, group, found))
     }
 
     fn size(&self) -> StateSize {
         let (groups, items, pending) = (self.groups.len(), self.item_count, self.pending.len());
+        let others = self.entry_count - items;
+        let bytes =
+            groups * GROUP_BYTES + items * ITEM_BYTES + others * ENTRY_BYTES + pending * WAITING_BYTES;
         StateSize {
             groups: groups as u64,
             items: items as u64,
             pending: pending as u64,
-            bytes_estimate: (groups * GROUP_BYTES + items * ITEM_BYTES + pending * WAITING_BYTES) as u64,
+            entries: self.entry_count as u64,
+            forgotten: self.forgotten,
+            bytes_estimate: bytes as u64,
             ..StateSize::default()
         }
     }

@@ -1,23 +1,26 @@
 //! A board as chunks.
 //!
-//! `head` is small and has the clock of the board and the list of its chunks; `pending/` has the scores that wait; `items/` a record
-//! for every group (`g`) and item (`i`); `pane.START/` the scores of one pane of a window.
+//! `head` is small and has the clock of the board and the list of its chunks; `pending/` has the changes that wait; `items/` a record
+//! for every group (`g`) and item (`i`); `pane.START/` what one pane holds: cells, their users, messages.
 //!
 //! Always holds: groups and items that are gone leave stale records behind; what tells is the window to which a group's last record
-//! belongs, and whether an item has a score in a pane. Does not know: how a group keeps its items.
+//! belongs, whether its session is over, and whether an item has a cell. Does not know: how a group keeps its items.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use schemas::Timestamp;
 
-use super::Board;
-use super::group::Group;
-use super::group::saved::{ITEM_KEY, item_of};
+use super::group::saved::ITEM_KEY;
+use super::group::{Group, PaneKey};
+use super::{Board, Remembered};
 use crate::maps::value_of;
-use crate::state::bytes::{Stored, Unreadable, put_str};
+use crate::state::bytes::{Reader, Stored, Unreadable, put_str, text};
 use crate::state::journal::{Entries, Journal};
 use crate::state::{Chunk, Head, StateError};
+use crate::windows::{Span, tick_at_or_after};
+
+const GROUP_KEY: u8 = b'g';
 
 /// What was saved of a board, and what changed since.
 #[derive(Default)]
@@ -28,21 +31,33 @@ pub(super) struct Saved {
     items: Journal,
     panes: BTreeMap<Timestamp, Journal>,
     groups: Vec<Arc<str>>,
+    /// What groups held that are gone, though their panes are not.
+    dropped: Vec<(Arc<str>, Timestamp, PaneKey)>,
 }
 
 impl Saved {
-    /// A score goes into a pane. Returns whether the change must be remembered.
-    pub(super) fn note(&mut self, pane: Option<Timestamp>) -> bool {
-        if let Some(start) = pane {
-            self.panes.entry(start).or_default();
-        }
+    /// Whether changes must be remembered.
+    pub(super) fn is_tracked(&self) -> bool {
         self.is_tracked
+    }
+
+    /// Something goes into a pane. Returns the pane.
+    pub(super) fn note(&mut self, pane: Timestamp) -> Timestamp {
+        self.panes.entry(pane).or_default();
+        pane
     }
 
     /// A group got a record.
     pub(super) fn note_group(&mut self, name: &Arc<str>, group: &mut Group) {
         if self.is_tracked && !std::mem::replace(&mut group.is_unsaved, true) {
             self.groups.push(Arc::clone(name));
+        }
+    }
+
+    /// A group is gone.
+    pub(super) fn note_dropped(&mut self, name: &Arc<str>, group: &Group) {
+        if self.is_tracked {
+            self.dropped.extend(group.saved_keys().map(|(start, key)| (Arc::clone(name), start, key)));
         }
     }
 
@@ -54,38 +69,42 @@ impl Saved {
 
 type Known<'a> = &'a dyn Fn(&str, u64) -> bool;
 
+impl Stored for Span {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.start.put(out);
+        self.end.put(out);
+    }
+
+    fn get(reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
+        Ok(Span { start: reader.get()?, end: reader.get()? })
+    }
+}
+
 impl Board {
     pub(super) fn save_chunks(&mut self, prefix: &str, is_known: Known<'_>, chunks: &mut Vec<Chunk>) {
         self.pending.save(prefix, is_known, chunks);
-        let is_windowed = self.spec.window.is_some();
-        let (mut items, mut panes) = (Entries::default(), BTreeMap::<_, Entries>::new());
-        for name in std::mem::take(&mut self.saved.groups) {
-            let Some(group) = self.groups.get_mut(&name) else { continue };
-            group.is_unsaved = false;
-            put_group(&name, group, &mut items);
-            group.put_unsaved_items(&name, is_windowed, &mut items);
-            for start in group.unsaved_panes().collect::<Vec<_>>() {
-                group.put_unsaved_pane(&name, start, panes.entry(start).or_default());
-            }
-        }
+        let scoring = self.rules.scoring;
+        let (mut items, mut panes) = self.unsaved();
         let (saved, groups) = (&mut self.saved, &self.groups);
         let is_tracked = std::mem::replace(&mut saved.is_tracked, true);
-        let prefix_of_items = format!("{prefix}/items");
-        saved.items.save(&prefix_of_items, is_known, chunks, is_tracked.then_some(items), |all| {
+        let changed = is_tracked.then_some(std::mem::take(&mut items));
+        saved.items.save(&format!("{prefix}/items"), is_known, chunks, changed, |all| {
             for (name, group) in groups {
                 put_group(name, group, all);
-                group.put_items(name, is_windowed, all);
+                group.put_items(name, all);
             }
         });
         for (start, journal) in &mut saved.panes {
             let changed = is_tracked.then(|| panes.remove(start).unwrap_or_default());
             journal.save(&pane_prefix(prefix, *start), is_known, chunks, changed, |all| {
-                groups.iter().for_each(|(name, group)| group.put_pane(name, *start, all));
+                groups.iter().for_each(|(name, group)| group.put_pane(name, *start, scoring, all));
             });
         }
         saved.head.save(format!("{prefix}/head"), is_known, chunks, |out| {
             self.last_tick.put(out);
-            self.window_end.put(out);
+            self.window.put(out);
+            self.last_message.put(out);
+            self.forgotten.put(out);
             self.pending.put_head(out);
             saved.items.put_head(out);
             (saved.panes.len() as u64).put(out);
@@ -96,43 +115,63 @@ impl Board {
         });
     }
 
+    /// What changed since the last save: of groups and items, and of each pane.
+    fn unsaved(&mut self) -> (Entries, BTreeMap<Timestamp, Entries>) {
+        let scoring = self.rules.scoring;
+        let (mut items, mut panes) = (Entries::default(), BTreeMap::<_, Entries>::new());
+        for (name, start, key) in self.saved.dropped.drain(..) {
+            panes.entry(start).or_default().remove(|bytes| key.put(&name, bytes));
+        }
+        for name in std::mem::take(&mut self.saved.groups) {
+            let Some(group) = self.groups.get_mut(&name) else { continue };
+            group.is_unsaved = false;
+            put_group(&name, group, &mut items);
+            group.put_unsaved_items(&name, &mut items);
+            for start in group.unsaved_panes().collect::<Vec<_>>() {
+                group.put_unsaved_pane(&name, start, scoring, panes.entry(start).or_default());
+            }
+        }
+        (items, panes)
+    }
+
     pub(super) fn restore_chunks(
         &mut self,
         prefix: &str,
         chunks: &BTreeMap<String, Chunk>,
     ) -> Result<(), StateError> {
         let mut saved = Saved { is_tracked: true, ..Saved::default() };
-        (saved.items, saved.panes) = saved.head.restore(&format!("{prefix}/head"), chunks, |head| {
-            (self.last_tick, self.window_end) = (head.get()?, head.get()?);
+        let head_name = format!("{prefix}/head");
+        (saved.items, saved.panes) = saved.head.restore(&head_name, chunks, |head| {
+            (self.last_tick, self.window) = (head.get()?, head.get()?);
+            (self.last_message, self.forgotten) = (head.get()?, head.get()?);
             self.pending.get_head(head)?;
             let items = Journal::get_head(head)?;
             let panes = (0..head.len()?).map(|_| Ok((head.get()?, Journal::get_head(head)?)));
             Ok((items, panes.collect::<Result<_, Unreadable>>()?))
         })?;
         self.pending.restore(prefix, chunks)?;
-        let is_windowed = self.spec.window.is_some();
         saved.items.restore(&format!("{prefix}/items"), chunks, |key, value| {
             let value = value.ok_or(Unreadable("lacks a value"))?;
             match key.take(1)?[0] {
-                b'g' => {
+                GROUP_KEY => {
                     let group = self.group(key.str()?);
                     (group.revision, group.recorded_end) = (value.get()?, value.get()?);
+                    group.session = value.get()?;
                     Ok(())
                 }
-                ITEM_KEY => self.group(key.str()?).restore_item(item_of(key)?, is_windowed, value),
+                ITEM_KEY => self.group(key.str()?).restore_item(text(key.rest())?, value),
                 _ => Err(Unreadable("holds a key that is none")),
             }
         })?;
+        let scoring = self.rules.scoring;
         for (start, journal) in &mut saved.panes {
             journal.restore(&pane_prefix(prefix, *start), chunks, |key, value| {
-                let score = value.ok_or(Unreadable("lacks a score"))?.get()?;
-                key.take(1)?;
-                self.group(key.str()?).restore_pane(item_of(key)?, *start, score)
+                let mark = key.take(1)?[0];
+                self.group(key.str()?).restore_pane(*start, mark, key, value, scoring)
             })?;
         }
         self.saved = saved;
-        self.restored();
-        Ok(())
+        self.restored().map_err(|problem| StateError::unreadable(&head_name, &problem))
     }
 
     fn group(&mut self, name: &str) -> &mut Group {
@@ -140,18 +179,40 @@ impl Board {
     }
 
     /// Finds again what follows from what was read.
-    fn restored(&mut self) {
-        let is_open = self.window_end.is_some_and(|end| self.last_tick < end);
-        for group in self.groups.values_mut() {
-            group.restored(self.spec.k);
-            group.counted_items = group.len();
-            if group.recorded_end != self.window_end {
+    fn restored(&mut self) -> Result<(), Unreadable> {
+        let is_open = self.window.is_some_and(|window| self.last_tick < window.end);
+        let is_forever = self.spec.window.is_forever();
+        let window_end = self.window.map(|window| window.end);
+        let mut messages = Vec::new();
+        for (name, group) in &mut self.groups {
+            let remembered = group.restored(self.spec.k, self.rules)?;
+            messages.extend(remembered.into_iter().map(|(pane, id, number)| Remembered {
+                group: Arc::clone(name),
+                pane,
+                id,
+                number,
+            }));
+            group.counted = (group.len(), group.entries);
+            if group.recorded_end != window_end {
                 group.revision = 0;
             }
         }
-        let window_end = self.window_end;
-        self.groups.retain(|_, group| !group.is_empty() || (is_open && group.recorded_end == window_end));
-        self.item_count = self.groups.values().map(Group::len).sum();
+        messages.sort_by_key(|message| message.number);
+        self.messages = messages.into();
+        let last_tick = self.last_tick;
+        self.groups.retain(|_, group| match group.session {
+            Some(session) => session.end > last_tick,
+            None => !group.is_empty() || is_forever || (is_open && group.recorded_end == window_end),
+        });
+        let closing_tick = |end| tick_at_or_after(end, self.spec.emit_every_micros);
+        let closing = self
+            .groups
+            .iter()
+            .filter_map(|(name, group)| Some((closing_tick(group.session?.end), Arc::clone(name))));
+        self.closing = closing.collect();
+        self.item_count = self.groups.values().map(|group| group.counted.0).sum();
+        self.entry_count = self.groups.values().map(|group| group.counted.1).sum();
+        Ok(())
     }
 }
 
@@ -162,12 +223,13 @@ fn pane_prefix(prefix: &str, start: Timestamp) -> String {
 fn put_group(name: &str, group: &Group, out: &mut Entries) {
     out.put(
         |key| {
-            key.push(b'g');
+            key.push(GROUP_KEY);
             put_str(key, name);
         },
         |value| {
             group.revision.put(value);
             group.recorded_end.put(value);
+            group.session.put(value);
         },
     );
 }

@@ -1,61 +1,132 @@
-//! What an event adds to a board: which item, and how much.
+//! What an event says about items: which, and how much.
 //!
-//! Always holds: a score is above zero; what is not ranked (another kind of event, an anonymous user) yields nothing.
-//! Does not know: windows or places.
+//! Always holds: a value counts units of ten to the minus [`scale`] and is exact; a trade whose notional has more than 38 digits says
+//! nothing. Does not know: groups, windows or places.
 
-use schemas::{ChatKind, Event, ReactionEvent, ReactionKind};
+use schemas::{ChatEvent, ChatKind, Event, ReactionEvent, ReactionKind, TradeEvent, ViewerEvent};
 
-use crate::config::{BoardItem, BoardSource};
-
-/// A score for an item.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Score<'e> {
-    pub(super) item: &'e str,
-    pub(super) label: Option<&'e str>,
-    pub(super) score: i64,
-}
+use super::BoardSpec;
+use super::filter::aggressor_name;
+use crate::config::{BoardField, BoardItem, BoardScore};
 
 /// How many reactions an event stands for: its count, but a raid is one (its count is the viewers it brings).
 pub(crate) fn reaction_count(reaction: &ReactionEvent<'_>) -> i64 {
     if reaction.kind == ReactionKind::Raid { 1 } else { reaction.count }
 }
 
-/// Calls `each` with what the event adds. False if the board does not count such events at all.
-pub(super) fn scores<'e>(
-    source: BoardSource,
-    item: BoardItem,
-    event: &'e Event<'_>,
-    mut each: impl FnMut(Score<'e>),
-) -> bool {
-    match (source, item, event) {
-        (BoardSource::Chat, _, Event::Chat(chat)) if chat.kind != ChatKind::Message => return false,
-        (BoardSource::Chat, BoardItem::User, Event::Chat(chat)) => {
-            if let Some(user) = &chat.user_id {
-                each(Score { item: user, label: chat.user_name.as_deref(), score: 1 });
-            }
-        }
-        (BoardSource::Chat, BoardItem::Emote, Event::Chat(chat)) => {
-            for emote in chat.emotes.iter().filter(|emote| emote.count > 0) {
-                each(Score { item: &emote.name, label: None, score: i64::from(emote.count) });
-            }
-        }
-        (BoardSource::Reactions, BoardItem::Emoji, Event::Reaction(reaction)) => {
-            if let (ReactionKind::Emoji, Some(emoji)) = (reaction.kind, &reaction.emoji) {
-                each(Score { item: emoji, label: None, score: reaction.count });
-            }
-        }
-        (BoardSource::Reactions, BoardItem::User, Event::Reaction(reaction)) => {
-            if let Some(user) = &reaction.user_id {
-                let label = reaction.user_name.as_deref();
-                each(Score { item: user, label, score: reaction_count(reaction) });
-            }
-        }
-        (BoardSource::Trades, BoardItem::User, Event::Trade(trade)) => {
-            if let Some(user) = &trade.user_id {
-                each(Score { item: user, label: None, score: 1 });
-            }
-        }
-        _ => return false,
+/// Digits after the point of a board's values.
+pub(super) fn scale(score: BoardScore) -> u32 {
+    match score {
+        BoardScore::Sum(field) | BoardScore::Largest(field) => match field {
+            BoardField::Money => 6,
+            BoardField::Quantity | BoardField::Price => 10,
+            BoardField::Notional => 20,
+            BoardField::Count | BoardField::WatchMs => 0,
+        },
+        BoardScore::Count | BoardScore::DistinctUsers | BoardScore::Votes => 0,
+    }
+}
+
+/// What an event says about an item.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Score<'e> {
+    pub(super) item: &'e str,
+    pub(super) label: Option<Box<str>>,
+    pub(super) value: i128,
+}
+
+/// Calls `each` with what the event adds to which item. False if the board does not count such events at all.
+pub(super) fn scores<'e>(spec: &BoardSpec, event: &'e Event<'_>, each: &mut dyn FnMut(Score<'e>)) -> bool {
+    let is_of_source = event.topic() == spec.source.topic();
+    if !is_of_source || !spec.filter.matches(event) {
+        return false;
+    }
+    match event {
+        Event::Chat(chat) if chat.kind == ChatKind::Message => of_message(spec, chat, each),
+        Event::Chat(_) => return false,
+        Event::Reaction(reaction) => return of_reaction(spec, reaction, each),
+        Event::Viewer(viewer) => of_viewer(spec, viewer, each),
+        Event::Trade(trade) => of_trade(spec, trade, each),
     }
     true
+}
+
+fn label(text: Option<&str>) -> Option<Box<str>> {
+    text.map(Box::from)
+}
+
+fn of_message<'e>(spec: &BoardSpec, chat: &'e ChatEvent<'_>, each: &mut dyn FnMut(Score<'e>)) {
+    if spec.item == BoardItem::Emote {
+        for emote in &chat.emotes {
+            let value = if spec.score == BoardScore::Count { i128::from(emote.count) } else { 1 };
+            each(Score { item: &emote.name, label: None, value });
+        }
+    } else if let Some(user) = &chat.user_id {
+        each(Score { item: user, label: label(chat.user_name.as_deref()), value: 1 });
+    }
+}
+
+fn of_reaction<'e>(
+    spec: &BoardSpec,
+    reaction: &'e ReactionEvent<'_>,
+    each: &mut dyn FnMut(Score<'e>),
+) -> bool {
+    let kind = reaction.kind;
+    let item = match spec.item {
+        BoardItem::Emoji if kind == ReactionKind::Emoji => reaction.emoji.as_deref(),
+        BoardItem::PollOption if kind == ReactionKind::PollVote => reaction.option.as_deref(),
+        BoardItem::Question if kind == ReactionKind::QuestionUpvote => reaction.target_id.as_deref(),
+        BoardItem::Emoji | BoardItem::PollOption | BoardItem::Question => return true,
+        BoardItem::Reaction => Some(kind.name()),
+        BoardItem::Target => reaction.target_id.as_deref(),
+        _ => reaction.user_id.as_deref(),
+    };
+    let value = match spec.score {
+        BoardScore::Sum(BoardField::Money) | BoardScore::Largest(BoardField::Money) => {
+            i128::from(reaction.amount_micros.unwrap_or(0))
+        }
+        BoardScore::DistinctUsers | BoardScore::Votes => 1,
+        _ => i128::from(reaction_count(reaction)),
+    };
+    if let Some(item) = item {
+        let name = if spec.item == BoardItem::User { reaction.user_name.as_deref() } else { None };
+        each(Score { item, label: label(name), value });
+    }
+    true
+}
+
+fn of_viewer<'e>(spec: &BoardSpec, viewer: &'e ViewerEvent<'_>, each: &mut dyn FnMut(Score<'e>)) {
+    let item = match spec.item {
+        BoardItem::Country => viewer.country.as_deref(),
+        BoardItem::Device => viewer.device.as_deref(),
+        _ => viewer.user_id.as_deref(),
+    };
+    let value = match spec.score {
+        BoardScore::Sum(_) | BoardScore::Largest(_) => i128::from(viewer.watch_ms),
+        _ => 1,
+    };
+    if let Some(item) = item {
+        each(Score { item, label: None, value });
+    }
+}
+
+fn of_trade<'e>(spec: &BoardSpec, trade: &'e TradeEvent<'_>, each: &mut dyn FnMut(Score<'e>)) {
+    let value = match spec.score {
+        BoardScore::Sum(field) | BoardScore::Largest(field) => match field {
+            BoardField::Price => Some(trade.price.units()),
+            BoardField::Notional => trade.price.checked_mul(trade.quantity).map(schemas::Quote::units),
+            _ => Some(trade.quantity.units()),
+        },
+        _ => Some(1),
+    };
+    let (item, label) = match spec.item {
+        BoardItem::Trade => {
+            (Some(&*trade.event_id), Some(format!("{} at {}", trade.quantity, trade.price).into()))
+        }
+        BoardItem::Aggressor => (Some(aggressor_name(trade.aggressor)), None),
+        _ => (trade.user_id.as_deref(), None),
+    };
+    if let (Some(item), Some(value)) = (item, value) {
+        each(Score { item, label, value });
+    }
 }

@@ -1,0 +1,163 @@
+//! From changes to scores: what becomes visible is added to its group, or takes something back; sessions end on the way.
+//!
+//! Always holds: changes come in the order of visibility, whatever brought them; what they need beyond `entries_max` is counted as
+//! forgotten. Does not know: where changes come from, and what records show.
+
+use std::sync::Arc;
+
+use schemas::{LeaderboardResult, Timestamp};
+
+use super::contributions::{Change, Contribution, Retracted, group_prefix};
+use super::group::{Added, Gain, Group};
+use super::window::Window;
+use super::{Board, ONLY_PANE, Remembered};
+use crate::windows::{Span, tick_at_or_after};
+
+impl Board {
+    /// Takes in what becomes visible before `tick`. Records of sessions that end meanwhile go to `out`.
+    pub(super) fn take_in(&mut self, tick: Timestamp, out: &mut Vec<LeaderboardResult>) {
+        self.rules.is_tracked = self.saved.is_tracked();
+        for entry in self.pending.take(tick) {
+            match entry.value {
+                Change::Add(contribution) => {
+                    self.close_if_over(&contribution.group, entry.visible_from, tick, out);
+                    self.add(&contribution);
+                }
+                Change::TakeBack(retraction) => {
+                    for name in self.groups_of(&retraction.channel) {
+                        self.close_if_over(&name, entry.visible_from, tick, out);
+                        self.take_back(&name, &retraction.what);
+                    }
+                }
+            }
+        }
+        while self.messages.front().is_some_and(|oldest| !self.is_remembered(oldest)) {
+            self.messages.pop_front();
+        }
+    }
+
+    /// The groups that a channel's events count for.
+    fn groups_of(&self, channel: &str) -> Vec<Arc<str>> {
+        if self.spec.groups.len() == 1 {
+            return self
+                .groups
+                .get_key_value(channel)
+                .map(|(name, _)| Arc::clone(name))
+                .into_iter()
+                .collect();
+        }
+        let prefix = group_prefix(channel);
+        self.groups.keys().filter(|name| name.starts_with(&prefix)).map(Arc::clone).collect()
+    }
+
+    fn add(&mut self, contribution: &Contribution) {
+        while self.entry_count >= self.spec.entries_max && self.forget_oldest() {}
+        let is_full = self.entry_count >= self.spec.entries_max;
+        let pane = self.saved.note(self.pane_of(contribution.event_time));
+        let gain = Gain {
+            item: &contribution.item,
+            label: contribution.label.as_deref(),
+            value: contribution.value,
+            event_time: contribution.event_time,
+            pane,
+            user: contribution.user.as_deref(),
+        };
+        let group = self.groups.entry(Arc::clone(&contribution.group)).or_default();
+        let added = group.add(&gain, self.rules, is_full);
+        if added != Added::Counted {
+            self.forgotten += u64::from(added == Added::Refused);
+            if group.is_new() {
+                self.groups.remove(&contribution.group);
+            }
+            return;
+        }
+        if let Some(id) = &contribution.message
+            && let Some(id) = group.remember(id, self.last_message + 1, &gain, self.rules.is_tracked)
+        {
+            self.last_message += 1;
+            let (group, number) = (Arc::clone(&contribution.group), self.last_message);
+            self.messages.push_back(Remembered { group, pane, id, number });
+        }
+        if let Window::Session { gap_micros } = self.spec.window {
+            let end = contribution.event_time.plus_micros(gap_micros);
+            let session = group.session.unwrap_or(Span { start: contribution.event_time, end });
+            let start = session.start.min(contribution.event_time);
+            group.session = Some(Span { start, end: session.end.max(end) });
+            if session.end < end || group.revision == 0 {
+                let tick = |end| tick_at_or_after(end, self.spec.emit_every_micros);
+                self.closing.remove(&(tick(session.end), Arc::clone(&contribution.group)));
+                self.closing.insert((tick(session.end.max(end)), Arc::clone(&contribution.group)));
+            }
+        }
+        count(&mut self.item_count, &mut self.entry_count, group);
+        if !std::mem::replace(&mut group.is_changed, true) {
+            self.changed.push(Arc::clone(&contribution.group));
+        }
+    }
+
+    /// The pane in which something counts that becomes visible in the open window.
+    fn pane_of(&self, event_time: Timestamp) -> Timestamp {
+        match self.spec.window {
+            Window::Rolling { slide_micros, .. } => event_time.floor(slide_micros),
+            _ => self.window.map_or(ONLY_PANE, |window| window.start),
+        }
+    }
+
+    fn take_back(&mut self, name: &Arc<str>, what: &Retracted) {
+        let Some(group) = self.groups.get_mut(name) else { return };
+        if group.take_back(what, self.rules) && !std::mem::replace(&mut group.is_changed, true) {
+            self.changed.push(Arc::clone(name));
+        }
+        count(&mut self.item_count, &mut self.entry_count, group);
+    }
+
+    fn is_remembered(&self, message: &Remembered) -> bool {
+        let group = self.groups.get(&message.group);
+        group.is_some_and(|group| group.remembers(message.pane, &message.id, message.number))
+    }
+
+    /// Forgets the oldest message. False if there is none.
+    fn forget_oldest(&mut self) -> bool {
+        while let Some(oldest) = self.messages.pop_front() {
+            let Some(group) = self.groups.get_mut(&oldest.group) else { continue };
+            if group.forget(oldest.pane, &oldest.id, oldest.number, self.rules.is_tracked) {
+                count(&mut self.item_count, &mut self.entry_count, group);
+                self.saved.note_group(&oldest.group, group);
+                self.forgotten += 1;
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Ends a group's session if it is over at `instant`.
+    pub(super) fn close_if_over(
+        &mut self,
+        name: &Arc<str>,
+        instant: Timestamp,
+        tick: Timestamp,
+        out: &mut Vec<LeaderboardResult>,
+    ) {
+        let session = self.groups.get(name).and_then(|group| group.session);
+        let Some(session) = session.filter(|session| session.end <= instant) else { return };
+        let closing_tick = tick_at_or_after(session.end, self.spec.emit_every_micros);
+        self.closing.remove(&(closing_tick, Arc::clone(name)));
+        let Some(mut group) = self.groups.remove(name) else { return };
+        group.settle();
+        if group.is_changed || !group.is_empty() {
+            group.revision += 1;
+            out.push(LeaderboardResult { is_final: true, ..self.record(tick, name, &group) });
+        }
+        self.item_count -= group.counted.0;
+        self.entry_count -= group.counted.1;
+        self.saved.note_dropped(name, &group);
+    }
+}
+
+/// Follows how many items and entries a group has.
+pub(super) fn count(item_count: &mut usize, entry_count: &mut usize, group: &mut Group) {
+    let now = (group.len(), group.entries);
+    *item_count = *item_count - group.counted.0 + now.0;
+    *entry_count = *entry_count - group.counted.1 + now.1;
+    group.counted = now;
+}

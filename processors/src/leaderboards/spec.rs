@@ -1,0 +1,54 @@
+//! What a board is, validated, and what follows from that.
+//!
+//! Always holds: nothing here changes while a board runs. Does not know: events or places.
+
+use super::cell::Scoring;
+use super::group::Rules;
+use super::window::Window;
+use crate::config::{BoardFilter, BoardGroup, BoardItem, BoardScore, BoardSource};
+
+/// A leaderboard as configured, validated.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct BoardSpec {
+    pub(crate) name: String,
+    pub(crate) source: BoardSource,
+    pub(crate) filter: BoardFilter,
+    pub(crate) groups: Vec<BoardGroup>,
+    pub(crate) item: BoardItem,
+    pub(crate) score: BoardScore,
+    /// The word in the results: tumbling, rolling, session, fixed, calendar, all_time.
+    pub(crate) window_kind: &'static str,
+    pub(crate) window: Window,
+    pub(crate) k: usize,
+    pub(crate) emit_every_micros: i64,
+    /// Whether moderators' actions take back what they are about.
+    pub(crate) retracts: bool,
+    pub(crate) entries_max: usize,
+}
+
+impl BoardSpec {
+    /// How it counts.
+    pub(super) fn rules(&self) -> Rules {
+        let scoring = match self.score {
+            BoardScore::Count | BoardScore::Sum(_) => Scoring::Sum,
+            BoardScore::Largest(_) => Scoring::Largest,
+            BoardScore::DistinctUsers => Scoring::Distinct,
+            BoardScore::Votes => Scoring::Votes,
+        };
+        let is_by_user = self.item == BoardItem::User;
+        let counts_users = matches!(scoring, Scoring::Distinct | Scoring::Votes);
+        let has_panes = matches!(self.window, Window::Rolling { length_micros, slide_micros } if slide_micros < length_micros);
+        Rules {
+            scoring,
+            has_panes,
+            is_by_user,
+            keeps_users: counts_users || (self.retracts && !is_by_user),
+            is_tracked: false,
+        }
+    }
+
+    /// Whether what a message brought is remembered until it cannot be taken back any more.
+    pub(super) fn keeps_messages(&self) -> bool {
+        self.retracts && self.source == BoardSource::Chat
+    }
+}
