@@ -251,3 +251,45 @@ fn a_session_is_joined_by_what_comes_late() {
     assert_eq!(late.late_count, 1);
     assert_eq!(late, Model::new(&shape).ran(&messages(&[(0, "u0"), (60, "u0"), (40, "u1"), (38, "u2")])));
 }
+
+/// At the bound the oldest messages are forgotten first, then new users are refused; who is there goes on counting.
+#[test]
+fn what_a_board_keeps_is_bounded() {
+    let toml = "lateness = '0s'\n[[boards]]\nname = 'b'\nsource = 'chat'\nitem = 'user'\nwindow = { kind = 'all_time' }\nretract = true\nk = 3\nemit_every = '1us'\nentries_max = 1000\n";
+    let mut shard = job(toml).shard();
+    let (mut out, mut offset) = (Vec::new(), 0);
+    let mut push = |shard: &mut processors::Shard, user: &str, deleted: Option<&str>| {
+        let mut event = chat(&format!("m{offset}"), at(offset), "a", Some(user), "x");
+        if let Some(message) = deleted {
+            event.kind = ChatKind::MessageDeleted;
+            event.target_message_id = Some(message.to_owned().into());
+        }
+        shard.process(Topic::Chat, offset, at(offset), &Event::Chat(event), &mut out);
+        shard.advance(&mut out);
+        offset += 1;
+    };
+    // A new user is an item, its score, and a message: 300 of them fit, so all can be taken back.
+    for number in 0..300 {
+        push(&mut shard, &format!("u{number}"), None);
+    }
+    push(&mut shard, "u0", Some("m0"));
+    push(&mut shard, "u299", None);
+    let size = shard.size();
+    assert_eq!((size.items, size.entries, size.forgotten), (299, 897, 0), "{size:?}");
+    // Users and scores of 500 fit if no message does.
+    for number in 300..700 {
+        push(&mut shard, &format!("u{number}"), None);
+    }
+    push(&mut shard, "u1", None);
+    push(&mut shard, "u1", None);
+    let size = shard.size();
+    assert_eq!((size.items, size.entries), (500, 1001), "{size:?}");
+    let board = shard.query("b", "a").expect("the board");
+    let places = board.entries.iter().map(|entry| (entry.item.as_str(), entry.score.to_string()));
+    let places: Vec<_> = places.collect();
+    assert_eq!(places[..2], [("u299", "2".to_owned()), ("u1", "2".to_owned())]);
+    assert!(size.forgotten > 600, "{size:?}");
+    push(&mut shard, "u1", Some("m2"));
+    push(&mut shard, "u1", None);
+    assert_eq!(shard.size().items, 500, "the message of u2 can no longer be taken back");
+}

@@ -201,8 +201,6 @@ fn audience(random: &mut ChaCha8Rng) -> Value {
                "window": {"kind": "rolling", "length": length, "slide": slide}}),
         json!({"name": "kinds", "source": "reactions", "item": "reaction", "score": "distinct_users", "k": 4,
                "emit_every": often, "window": {"kind": "rolling", "length": length, "slide": slide}}),
-        json!({"name": "days", "source": "chat", "item": "user", "k": 3, "emit_every": emit,
-               "window": {"kind": "calendar", "unit": "day"}}),
     ];
     boards.retain(|_| random.random());
     let mut config = json!({"lateness": pick(random, &["1s", "2s", "4s"]), "boards": boards});

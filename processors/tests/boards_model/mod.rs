@@ -43,7 +43,6 @@ impl Shape {
     pub fn toml(&self) -> String {
         let (a, b) = self.bounds;
         let micros = |units: i64| units * self.unit;
-        let rfc_3339 = |micros: i64| jiff_text(micros);
         let window = match self.window {
             "rolling" => format!("length = '{}us', slide = '{}us'", micros(a), micros(b)),
             "tumbling" => format!("length = '{}us'", micros(a)),
@@ -127,7 +126,7 @@ fn day(instant: i64) -> i64 {
 }
 
 /// An instant of the first or last minute of 1970 or 1969, as RFC 3339 writes it.
-fn jiff_text(micros: i64) -> String {
+fn rfc_3339(micros: i64) -> String {
     let (second, fraction) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
     match second {
         0 => format!("1970-01-01T00:00:00.{fraction:06}Z"),

@@ -6,16 +6,12 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use processors::Output;
-use processors::config::{
-    BoardConfig, BoardGroup, BoardItem, BoardScore, BoardSource, CalendarUnit, WindowConfig,
-};
+use processors::config::{BoardConfig, BoardGroup, BoardItem, BoardScore, BoardSource, WindowConfig};
 use schemas::{
     Amount, ChatEvent, ChatKind, Event, Freshness, LeaderboardEntry, LeaderboardResult, ReactionKind,
 };
 
 use super::{Arrived, at, ceil, floor, tick_after};
-
-const DAY: i64 = 86_400_000_000;
 
 /// How many reactions an event stands for.
 pub(super) fn reactions(kind: ReactionKind, count: i64) -> i64 {
@@ -136,7 +132,7 @@ fn ticks(board: &BoardConfig, arrived: &[&Arrived<'_>]) -> BTreeSet<i64> {
         arrived.iter().map(|arrived| tick_after(arrived.visible(), emit)).collect();
     for arrived in arrived {
         match &board.window {
-            WindowConfig::AllTime | WindowConfig::Fixed { .. } => {}
+            WindowConfig::AllTime => {}
             WindowConfig::Session { gap } => {
                 ticks.insert(ceil(arrived.time + gap.micros(), emit));
             }
@@ -157,7 +153,6 @@ fn span(window: &WindowConfig) -> (i64, i64) {
     match window {
         WindowConfig::Tumbling { length } => (length.micros(), length.micros()),
         WindowConfig::Rolling { length, slide } => (length.micros(), slide.micros()),
-        WindowConfig::Calendar { unit: CalendarUnit::Day, time_zone } if time_zone == "UTC" => (DAY, DAY),
         other => unreachable!("no plan has {other:?}"),
     }
 }

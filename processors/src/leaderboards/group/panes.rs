@@ -178,12 +178,15 @@ impl Group {
     /// Takes back what moderators did. True if there was anything.
     pub(in crate::leaderboards) fn take_back(&mut self, what: &Retracted, rules: Rules) -> bool {
         let starts: Vec<Timestamp> = self.panes.keys().copied().collect();
-        let take = |start| match what {
-            Retracted::Message(id) => self.take_message(start, id, rules),
-            Retracted::User(user) => self.take_user(start, user, rules),
-            Retracted::Chat => self.take_all(start, rules),
-        };
-        starts.into_iter().map(take).fold(false, |any, one| any || one)
+        let mut is_taken = false;
+        for start in starts {
+            is_taken |= match what {
+                Retracted::Message(id) => self.take_message(start, id, rules),
+                Retracted::User(user) => self.take_user(start, user, rules),
+                Retracted::Chat => self.take_all(start, rules),
+            };
+        }
+        is_taken
     }
 
     fn take_message(&mut self, start: Timestamp, id: &str, rules: Rules) -> bool {

@@ -254,7 +254,7 @@ impl Group {
             }
         }
         self.entries += self.items.len();
-        self.total = self.items.values().map(|item| item.score).sum();
+        self.total = self.items.values().fold(0, |total, item| total.saturating_add(item.score));
         self.touched = self.items.keys().map(|key| Touched { item: Arc::clone(key), placed: None }).collect();
         self.settle();
         self.remember_ranks(k);
@@ -277,7 +277,7 @@ impl Item {
                 }
                 self.score = users.len() as i128;
             }
-            _ => self.score += cell.score,
+            _ => self.score = self.score.saturating_add(cell.score),
         }
     }
 }
