@@ -11,7 +11,9 @@ use std::path::Path;
 
 use common::{at, chat, emote, job, reaction, trade, viewer};
 use processors::{Driver, Output};
-use schemas::{Aggressor, CandleResult, ChatKind, Event, ReactionKind, SuggestedAction, Timestamp, Topic, ViewerKind};
+use schemas::{
+    Aggressor, CandleResult, ChatKind, Event, ReactionKind, SuggestedAction, Timestamp, Topic, ViewerKind,
+};
 
 const SECTIONS: [&str; 3] = ["--- job\n", "--- events\n", "--- records\n"];
 
