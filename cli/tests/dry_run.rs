@@ -97,7 +97,8 @@ fn candles_are_exact_and_inputs_are_merged_by_event_time() {
     let inputs = [fixture("first.csv", &first), fixture("second.csv", &second)]
         .map(|path| format!("binance-csv:{path}"));
     let output = dry_run(&["--job", "markets", "--only-final", "--input", &inputs[0], "--input", &inputs[1]]);
-    let candles = records(&output);
+    let mut candles = records(&output);
+    candles.retain(|record| record["topic"] == "results.markets");
     let candle =
         &candles.iter().find(|record| record["record"]["interval_s"] == 1).expect("a candle")["record"];
     let expected = [
@@ -117,7 +118,7 @@ fn candles_are_exact_and_inputs_are_merged_by_event_time() {
         (&candle["trade_count"], &candle["first_trade_id"], &candle["last_trade_id"]),
         (&3.into(), &1.into(), &3.into())
     );
-    assert_eq!(candles.len(), 6, "two candles of 1 s and one of each other interval: {candles:?}");
+    assert_eq!(candles.len(), 6, "two candles of 1 s and one of each other interval");
 }
 
 #[test]
