@@ -35,8 +35,8 @@ impl Job {
         for board in &self.boards {
             processors.push(Box::new(Board::new(board.clone())));
         }
-        if let Some(engagement) = self.engagement {
-            processors.push(Box::new(Engagement::new(engagement)));
+        if let Some(engagement) = &self.engagement {
+            processors.push(Box::new(Engagement::new(engagement.clone())));
         }
         for candles in &self.candles {
             processors.push(Box::new(Candles::new(candles)));

@@ -110,6 +110,23 @@ fn other_sections_that_cannot_be_are_refused() {
             "engagement.emit_every: \"7s\" does not divide the window, \"1m\", without remainder",
         ),
         (
+            "[engagement]\nretention_ages = ['1m', '30s']",
+            "engagement.retention_ages[1]: \"30s\" is not above the one before it, or above zero: write them in rising order",
+        ),
+        (
+            "[engagement]\nretention_ages = ['1500ms']",
+            "engagement.retention_ages[0]: \"1500ms\" is no whole number of times emit_every, \"1s\"",
+        ),
+        (
+            "[engagement]\nretention_ages = ['2d']",
+            "engagement.retention_ages[0]: \"2d\" is 172800 times emit_every, \"1s\": at most 100000, or it takes too much memory",
+        ),
+        (
+            "[engagement]\ndistinct_max = 1000001",
+            "engagement.distinct_max: is 1000001: it goes from 0 to 1000000",
+        ),
+        ("[engagement]\nsessions_max = 0", "engagement.sessions_max: is 0: it goes from 1 to 100000000"),
+        (
             "[engagement]\n[candles]\nintervals = ['1m']",
             "reads trades, which are keyed by market, together with events keyed by channel: make two jobs of it",
         ),

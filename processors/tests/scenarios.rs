@@ -12,7 +12,8 @@ use std::path::Path;
 use common::{at, chat, emote, job, reaction, trade, viewer};
 use processors::{Driver, Output};
 use schemas::{
-    Aggressor, CandleResult, ChatKind, Event, ReactionKind, SuggestedAction, Timestamp, Topic, ViewerKind,
+    Aggressor, CandleResult, ChatKind, EngagementResult, Event, ReactionKind, SuggestedAction, Timestamp,
+    Topic, ViewerKind,
 };
 
 const SECTIONS: [&str; 3] = ["--- job\n", "--- events\n", "--- records\n"];
@@ -122,6 +123,9 @@ fn viewer_event(id: &str, time: Timestamp, channel: &str, kind: &str, words: &Wo
     event.watch_ms = words.number("watch_ms");
     event.rebuffer_count = i32::try_from(words.number("rebuffer_count")).expect("small");
     event.rebuffer_ms = words.number("rebuffer_ms");
+    let optional = |key| words.get(key).map(|text| text.parse::<i64>().expect("a whole number"));
+    (event.startup_ms, event.live_latency_ms) = (optional("startup_ms"), optional("live_latency_ms"));
+    event.bitrate_kbps = optional("bitrate_kbps").map(|kbps| i32::try_from(kbps).expect("small"));
     Event::Viewer(event)
 }
 
@@ -175,6 +179,65 @@ fn shown_beside(candle: &CandleResult) -> String {
     )
 }
 
+fn shown_engagement(record: &EngagementResult) -> String {
+    let window = window(record.window_start, record.window_end, record.is_final, record.revision);
+    let seconds_of = |micros: i64| shown_seconds(at(micros));
+    let about = |is_estimated: bool| if is_estimated { "about " } else { "" };
+    let mut text = format!(
+        "{} {window}: {} messages by {}{}, reactions {:?}, money {:?},\n        watching {} (peak {}, {} s in all, {} s with anybody), viewers {}{}, joins {}, leaves {}, watched {} ms, stalled {} times for {} ms",
+        record.channel_id,
+        record.messages,
+        about(record.unique_chatters_is_estimated),
+        record.unique_chatters,
+        record.reactions,
+        record.money_micros,
+        record.concurrent_viewers,
+        record.peak_concurrent_viewers,
+        seconds_of(record.presence_us),
+        seconds_of(record.audience_us),
+        about(record.unique_viewers_is_estimated),
+        record.unique_viewers,
+        record.joins,
+        record.leaves,
+        record.watch_ms,
+        record.rebuffer_count,
+        record.rebuffer_ms
+    );
+    let mut more = |what: String| text.push_str(&format!("\n        {what}"));
+    if record.retracted_messages > 0 {
+        more(format!("{} messages taken back", record.retracted_messages));
+    }
+    if record.untracked_messages + record.untracked_sessions > 0 {
+        let (messages, sessions) = (record.untracked_messages, record.untracked_sessions);
+        more(format!("over the limits: {messages} messages, {sessions} reports of sessions"));
+    }
+    if !record.retention.is_empty() {
+        let point = |point: &schemas::RetentionPoint| {
+            format!("{} of {} after {} s", point.retained, point.cohort, seconds_of(point.age_us))
+        };
+        more(format!("retained {}", record.retention.iter().map(point).collect::<Vec<_>>().join(", ")));
+    }
+    let percentiles = |values: [Option<i64>; 4]| {
+        let values = values.map(|value| value.map_or_else(|| "none".to_owned(), |value| value.to_string()));
+        format!("p50 {} p90 {} p95 {} p99 {} ms", values[0], values[1], values[2], values[3])
+    };
+    if record.startup_count > 0 {
+        let r = record;
+        let values = percentiles([r.startup_p50_ms, r.startup_p90_ms, r.startup_p95_ms, r.startup_p99_ms]);
+        more(format!("startup of {}: {values}", r.startup_count));
+    }
+    if record.live_latency_count > 0 {
+        let r = record;
+        let values =
+            [r.live_latency_p50_ms, r.live_latency_p90_ms, r.live_latency_p95_ms, r.live_latency_p99_ms];
+        more(format!("live latency, {} reports: {}", r.live_latency_count, percentiles(values)));
+    }
+    if record.bitrate_ms > 0 {
+        more(format!("bit rate: {} bits in {} ms", record.bitrate_bits, record.bitrate_ms));
+    }
+    text
+}
+
 fn shown(output: &Output) -> String {
     let mut text = String::new();
     match output {
@@ -196,17 +259,7 @@ fn shown(output: &Output) -> String {
                     .expect("a string");
             }
         }
-        Output::Engagement(record) => {
-            let window = window(record.window_start, record.window_end, record.is_final, record.revision);
-            write!(
-                text,
-                "{} {window}: {} messages by {}, reactions {:?}, money {:?},\n        watching {} (peak {}), viewers {}, joins {}, leaves {}, watched {} ms, stalled {} times for {} ms",
-                record.channel_id, record.messages, record.unique_chatters, record.reactions, record.money_micros,
-                record.concurrent_viewers, record.peak_concurrent_viewers, record.unique_viewers, record.joins,
-                record.leaves, record.watch_ms, record.rebuffer_count, record.rebuffer_ms
-            )
-            .expect("a string");
-        }
+        Output::Engagement(record) => text.push_str(&shown_engagement(record)),
         Output::Candle(candle) => {
             let ids = candle.first_trade_id.zip(candle.last_trade_id);
             let ids = ids.map_or_else(|| "none".to_owned(), |(first, last)| format!("{first} to {last}"));

@@ -102,6 +102,10 @@ emit_every = '20us'
 window = '30us'
 emit_every = '5us'
 heartbeat_timeout = '25us'
+retention_ages = ['10us', '45us']
+distinct_max = 3
+messages_max = 6
+sessions_max = 4
 [moderation.repeated_text]
 within = '40us'
 count = 2
@@ -316,6 +320,15 @@ fn channel_partitions() -> impl Strategy<Value = Vec<Partition>> {
         let chats = events(&chats, |id, time, a, b, c| {
             let mut event =
                 chat(id, time, channel(a), user(b), ["hello you", "what else"][usize::from(c % 2)]);
+            event.kind = match c {
+                7 => ChatKind::MessageDeleted,
+                8 => {
+                    [ChatKind::UserBanned, ChatKind::ChatCleared, ChatKind::UserTimedOut][usize::from(b % 3)]
+                }
+                _ => ChatKind::Message,
+            };
+            event.target_message_id = Some(format!("e{}", time.micros() % 40).into());
+            event.target_user_id = Some(["u0", "u1", "ü2"][usize::from(b % 3)].into());
             event.user_name = (c % 3 == 0).then(|| format!("Name{c}").into());
             event.emotes =
                 vec![emote("LUL", 1), emote(["Kappa", "Pog"][usize::from(b % 2)], i32::from(c) + 1)];
@@ -351,6 +364,9 @@ fn channel_partitions() -> impl Strategy<Value = Vec<Partition>> {
             let mut event = viewer(id, time, channel(a), kind, &format!("s{b}"));
             event.user_id = (b % 2 == 0).then(|| format!("u{b}").into());
             event.watch_ms = 3;
+            event.startup_ms = (c % 3 == 0).then(|| i64::from(b) * 100);
+            event.live_latency_ms = (c % 3 == 1).then(|| i64::from(c) * 50);
+            event.bitrate_kbps = (c % 2 == 0).then_some(5);
             Event::Viewer(event)
         });
         vec![(Topic::Chat, chats), (Topic::Reactions, reactions), (Topic::Viewers, viewers)]

@@ -24,8 +24,8 @@ pub use event::{
     TradeEvent, ViewerEvent, ViewerKind,
 };
 pub use result::{
-    CandleResult, DeadLetter, EngagementResult, Freshness, LeaderboardEntry, LeaderboardResult,
-    ModerationFlag, SuggestedAction,
+    CandleResult, DeadLetter, EngagementResult, Freshness, HistogramBucket, LeaderboardEntry,
+    LeaderboardResult, ModerationFlag, RetentionPoint, SketchRegister, SuggestedAction,
 };
 pub use text::Text;
 pub use time::Timestamp;

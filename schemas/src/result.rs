@@ -56,7 +56,7 @@ pub struct LeaderboardEntry {
 }
 
 /// `results.engagement`: one window of a channel's audience.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
 #[allow(missing_docs)] // the fields are documented in avro/engagement_result.avsc
 pub struct EngagementResult {
     pub channel_id: String,
@@ -78,8 +78,81 @@ pub struct EngagementResult {
     pub watch_ms: i64,
     pub rebuffer_count: i64,
     pub rebuffer_ms: i64,
+    #[serde(default)]
+    pub retracted_messages: i64,
+    #[serde(default)]
+    pub presence_us: i64,
+    #[serde(default)]
+    pub audience_us: i64,
+    #[serde(default)]
+    pub retention: Vec<RetentionPoint>,
+    #[serde(default)]
+    pub unique_chatters_is_estimated: bool,
+    #[serde(default)]
+    pub unique_chatters_sketch: Vec<SketchRegister>,
+    #[serde(default)]
+    pub unique_viewers_is_estimated: bool,
+    #[serde(default)]
+    pub unique_viewers_sketch: Vec<SketchRegister>,
+    #[serde(default)]
+    pub startup_count: i64,
+    #[serde(default)]
+    pub startup_p50_ms: Option<i64>,
+    #[serde(default)]
+    pub startup_p90_ms: Option<i64>,
+    #[serde(default)]
+    pub startup_p95_ms: Option<i64>,
+    #[serde(default)]
+    pub startup_p99_ms: Option<i64>,
+    #[serde(default)]
+    pub startup_histogram: Vec<HistogramBucket>,
+    #[serde(default)]
+    pub live_latency_count: i64,
+    #[serde(default)]
+    pub live_latency_p50_ms: Option<i64>,
+    #[serde(default)]
+    pub live_latency_p90_ms: Option<i64>,
+    #[serde(default)]
+    pub live_latency_p95_ms: Option<i64>,
+    #[serde(default)]
+    pub live_latency_p99_ms: Option<i64>,
+    #[serde(default)]
+    pub live_latency_histogram: Vec<HistogramBucket>,
+    #[serde(default)]
+    pub bitrate_bits: i64,
+    #[serde(default)]
+    pub bitrate_ms: i64,
+    #[serde(default)]
+    pub untracked_sessions: i64,
+    #[serde(default)]
+    pub untracked_messages: i64,
     #[serde(flatten)]
     pub freshness: Freshness,
+}
+
+/// Of the sessions that reached an age in the window, how many were still watching.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)] // the fields are documented in avro/engagement_result.avsc
+pub struct RetentionPoint {
+    pub age_us: i64,
+    pub cohort: i64,
+    pub retained: i64,
+}
+
+/// A register of a sketch of distinct names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)] // the fields are documented in avro/engagement_result.avsc
+pub struct SketchRegister {
+    pub register: i32,
+    pub rank: i32,
+}
+
+/// Samples that share their leading digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)] // the fields are documented in avro/engagement_result.avsc
+pub struct HistogramBucket {
+    pub value_ms: i64,
+    pub count: i64,
 }
 
 /// `results.markets`: one candle of a market.

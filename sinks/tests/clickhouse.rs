@@ -581,6 +581,8 @@ fn the_queries_for_analysts_find_something() {
     records.push(record("k", &values::dead_letter()));
     let minute = schemas::CandleResult { interval_s: 60, ..values::candle(60, 1, true, "1", "2") };
     records.push(record("binance-spot:BTCUSDT/60", &minute));
+    let window = schemas::EngagementResult { is_final: true, ..values::engagement(60, 3, 5) };
+    records.push(record("twitch:10", &window));
     let mut final_board = leaderboard(60, 3, &[("twitch:2", "8")]);
     final_board.is_final = true;
     records.push(record("top_chatters/twitch:10", &final_board));

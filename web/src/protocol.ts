@@ -47,6 +47,20 @@ export interface Engagement extends Freshness {
   watch_ms: number;
   rebuffer_count: number;
   rebuffer_ms: number;
+  retracted_messages: number;
+  presence_us: number;
+  audience_us: number;
+  retention: { age_us: number; cohort: number; retained: number }[];
+  unique_chatters_is_estimated: boolean;
+  unique_viewers_is_estimated: boolean;
+  startup_count: number;
+  startup_p50_ms: number | null;
+  startup_p95_ms: number | null;
+  live_latency_count: number;
+  live_latency_p50_ms: number | null;
+  live_latency_p95_ms: number | null;
+  bitrate_bits: number;
+  bitrate_ms: number;
 }
 
 export interface Candle extends Freshness {

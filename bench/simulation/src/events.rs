@@ -47,7 +47,7 @@ pub(crate) fn event(
         user_id: (random.random_range(0..8) > 0).then(|| text(&format!("u:{}", random.random_range(0..5)))),
     };
     match topic {
-        Topic::Chat => chat(random, header),
+        Topic::Chat => chat(random, header, number),
         Topic::Reactions => reaction(random, header),
         Topic::Viewers => viewer(random, header),
         _ => trade(random, header, channel, number),
@@ -58,14 +58,18 @@ fn user_name(random: &mut ChaCha8Rng) -> Option<Text<'static>> {
     [None, Some("Ann"), Some("ANN"), Some("Bob")][random.random_range(0..4)].map(text)
 }
 
-fn chat(random: &mut ChaCha8Rng, header: Header) -> Event<'static> {
+fn chat(random: &mut ChaCha8Rng, header: Header, number: usize) -> Event<'static> {
     let emotes = (0..random.random_range(0..3)).map(|_| Emote {
         id: text("1"),
         name: text(["Kappa", "LUL", "Pog"][random.random_range(0..3)]),
         count: random.random_range(1..4),
     });
     let emotes = emotes.collect();
-    let kind = if random.random_range(0..15) == 0 { ChatKind::ChatCleared } else { ChatKind::Message };
+    let actions =
+        [ChatKind::ChatCleared, ChatKind::MessageDeleted, ChatKind::UserBanned, ChatKind::UserTimedOut];
+    let kind =
+        if random.random_range(0..8) == 0 { actions[random.random_range(0..4)] } else { ChatKind::Message };
+    let target = number.saturating_sub(random.random_range(1..25));
     let is_exempt = random.random_range(0..10) == 0;
     Event::Chat(ChatEvent {
         event_id: header.event_id,
@@ -84,8 +88,8 @@ fn chat(random: &mut ChaCha8Rng, header: Header) -> Event<'static> {
         reply_to: None,
         is_question: false,
         is_first_message: false,
-        target_message_id: None,
-        target_user_id: None,
+        target_message_id: Some(text(&format!("e:{target}"))),
+        target_user_id: Some(text(&format!("u:{}", random.random_range(0..5)))),
         duration_ms: None,
     })
 }
@@ -114,6 +118,10 @@ fn reaction(random: &mut ChaCha8Rng, header: Header) -> Event<'static> {
     })
 }
 
+fn optional(random: &mut ChaCha8Rng, most: i64) -> Option<i64> {
+    random.random::<bool>().then(|| random.random_range(0..most))
+}
+
 fn viewer(random: &mut ChaCha8Rng, header: Header) -> Event<'static> {
     let kinds = [
         ViewerKind::Join,
@@ -133,11 +141,11 @@ fn viewer(random: &mut ChaCha8Rng, header: Header) -> Event<'static> {
         kind: kinds[random.random_range(0..5)],
         session_id: text(&format!("s:{}", random.random_range(0..6))),
         watch_ms: random.random_range(0..10_000),
-        startup_ms: None,
+        startup_ms: optional(random, 10_000),
         rebuffer_count: random.random_range(0..3),
         rebuffer_ms: random.random_range(0..2_000),
-        bitrate_kbps: None,
-        live_latency_ms: None,
+        bitrate_kbps: optional(random, 8_000).map(|kbps| kbps as i32),
+        live_latency_ms: optional(random, 5_000).map(|latency| latency - 200),
         device: None,
         country: None,
     })

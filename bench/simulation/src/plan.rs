@@ -211,6 +211,13 @@ fn audience(random: &mut ChaCha8Rng) -> Value {
         let (window, emit_every) = [("1m", "5s"), ("10s", "2s"), ("20s", "20s")][random.random_range(0..3)];
         config["engagement"] = json!({"window": window, "emit_every": emit_every,
             "heartbeat_timeout": pick(random, &["3s", "10s", "30s"])});
+        if random.random() {
+            config["engagement"]["retention_ages"] = json!([emit_every, "1m", "2m"]);
+        }
+        if random.random_range(0..3) == 0 {
+            config["engagement"]["distinct_max"] = json!(random.random_range(0..4));
+            config["engagement"]["messages_max"] = json!(random.random_range(0..6));
+        }
     }
     if random.random_range(0..3) > 0 {
         config["moderation"] = json!({

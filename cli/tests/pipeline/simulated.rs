@@ -43,18 +43,28 @@ fn boards_engagement_and_candles_equal_sql_over_the_raw_events() {
         WHERE board.board = 'top_chatters_all_time' AND toUInt64(board.score) != sql.messages";
     assert_eq!(deployment.ask(differences), "0");
 
-    // Engagement per channel and minute.
-    let windows = "SELECT channel_id, window_start, messages, unique_chatters, joins, leaves, watch_ms FROM engagement_by_window
-        WHERE messages > 0 OR joins > 0 OR leaves > 0 OR watch_ms > 0 ORDER BY channel_id, window_start";
-    let by_sql = "SELECT channel_id, window_start, sum(m), uniqExactIf(user, user != ''), sum(j), sum(l), sum(w) FROM (
-            SELECT channel_id, toDateTime64(date_trunc('minute', event_time), 6, 'UTC') AS window_start, 1 AS m, ifNull(user_id, '') AS user, 0 AS j, 0 AS l, 0 AS w
-            FROM chat WHERE kind = 'message'
-            UNION ALL
-            SELECT channel_id, toDateTime64(date_trunc('minute', event_time), 6, 'UTC'), 0, '', kind = 'join', kind = 'leave', watch_ms FROM viewers)
-        GROUP BY channel_id, window_start HAVING sum(m) > 0 OR sum(j) > 0 OR sum(l) > 0 OR sum(w) > 0 ORDER BY channel_id, window_start";
-    let sql = deployment.ask(by_sql);
-    assert!(sql.lines().count() > 20, "too little was compared: {sql}");
-    deployment.wait_for(windows, &sql);
+    // Engagement per channel and minute: every figure of every closed window, and the windows in it that must be there.
+    let first_minutes = "SELECT uniqExact(window_start) >= 3, sum(retracted_messages) > 0 FROM engagement_by_window WHERE is_final";
+    deployment.wait_for(first_minutes, "1\t1");
+    assert_eq!(windows_that_differ(&deployment), "");
+    // One window with another figure, and one that is not there.
+    let columns = "* REPLACE (presence_us + 1 AS presence_us, offset + 1000000 AS offset)";
+    let one = "FROM engagement FINAL WHERE is_final ORDER BY window_start, channel_id LIMIT 1";
+    deployment.ask(&format!("INSERT INTO engagement SELECT {columns} {one}"));
+    let other =
+        "(SELECT channel_id FROM engagement WHERE is_final ORDER BY window_start, channel_id DESC LIMIT 1)";
+    let first = "(SELECT min(window_start) FROM engagement)";
+    deployment.ask(&format!(
+        "DELETE FROM engagement WHERE channel_id = {other} AND window_start = {first} SETTINGS lightweight_deletes_sync = 2"
+    ));
+    let found = windows_that_differ(&deployment);
+    assert_eq!(found.lines().filter(|row| row.contains("[('presence_us','")).count(), 1, "{found}");
+    assert_eq!(
+        found.lines().filter(|row| row.contains("[('final record','none','one')]")).count(),
+        1,
+        "{found}"
+    );
+    assert_eq!(found.lines().count(), 2, "{found}");
 
     // Candles.
     for (interval_s, unit) in [(1, "second"), (60, "minute")] {
@@ -74,6 +84,19 @@ fn boards_engagement_and_candles_equal_sql_over_the_raw_events() {
     assert_eq!(candles_that_differ(&deployment), "");
     assert_eq!(deployment.ask("SELECT count() FROM dead_letters"), "0");
     deployment.stop();
+}
+
+/// The closed windows of engagement that are not what SQL makes of the raw events.
+fn windows_that_differ(deployment: &Deployment) -> String {
+    let as_configured = [
+        ("job", "engagement"),
+        ("lateness_us", "2000000"),
+        ("future_skew_us", "10000000"),
+        ("window_us", "60000000"),
+        ("emit_every_us", "1000000"),
+        ("heartbeat_timeout_us", "30000000"),
+    ];
+    deployment.ask_with(include_str!("../../../sinks/verify/engagement.sql"), &as_configured)
 }
 
 #[test]

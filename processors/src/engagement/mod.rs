@@ -2,18 +2,26 @@
 //!
 //! **What a record shows.** Ticks are the multiples of `emit_every`; the window open at a tick `T` is the one with the least
 //! end `E >= T`. A channel gets a record at a tick if an event of it became visible, or a session fell silent, since
-//! the tick before; and at the end of every window in which it got one, finally. A channel that is merely watched, without an
-//! event, gets none. `concurrent_viewers` counts the sessions at `as_of`, the peak those at every instant of the
-//! window before `as_of` (see [`sessions`]); sessions carry over from window to window.
+//! the tick before; and at the end of every window in which it got one or in which a session that joined reached an age of the
+//! retention curve, finally. A channel that is merely watched, without an event, gets none. `concurrent_viewers`
+//! counts the sessions at `as_of`, the peak those at every instant of the window before `as_of` (see [`sessions`]); sessions carry
+//! over from window to window. What windows can be merged by (sketches, histograms) is in final records only.
 //!
 //! **Late.** An event counts in the window of its event time unless its own partition's watermark has passed that window's
 //! end. A join, heartbeat or leave still tells who is watching while its event time plus the time-out is ahead of
 //! that watermark; it is late only if it counts for neither.
 //!
-//! Always holds: state is bounded by the sessions heard of within the time-out and the distinct names of the open
-//! window; silent sessions and empty channels are dropped. Does not know: what the numbers mean for a channel's size.
+//! Always holds: state is bounded. A channel has `sessions_max` sessions at most, those heard of within the time-out; one cohort for
+//! each tick of the largest age; and in its open window `distinct_max` chatters and viewers each (then a sketch of 4 KiB each),
+//! `messages_max` messages, and 7,552 buckets of samples. What would exceed that is counted but not held: first come,
+//! first kept. Silent sessions and empty channels are dropped. Does not know: what the numbers mean for a channel's size.
 
+mod activity;
+mod cohorts;
+mod distinct;
 mod explained;
+mod histogram;
+mod record;
 mod saved;
 mod sessions;
 mod window;
@@ -24,32 +32,39 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
-use schemas::{
-    ChatEvent, ChatKind, EngagementResult, Event, Freshness, ReactionEvent, Timestamp, ViewerEvent,
-    ViewerKind,
-};
+use schemas::{EngagementResult, Event, Timestamp, ViewerKind};
 
-use crate::leaderboards::reaction_count;
 use crate::pending::{Entry, Pending};
 use crate::processor::{Arrival, Disposition, Output, Processor};
 use crate::state::bytes::stored;
 use crate::state::{Chunk, StateError, StateSize};
 use crate::windows::{last_window_end, tick_at_or_after};
+use activity::{Activity, ViewerActivity};
+use cohorts::Cohorts;
 use saved::Saved;
-use sessions::{Expiry, Heard, Sessions};
-use window::{Activity, Counts, ViewerActivity};
+use sessions::{Expiry, Heard, Report, Sessions};
+use window::Counts;
 
-/// About what a channel, a session (with its name among the window's) and a waiting event take in memory.
-const CHANNEL_BYTES: usize = 800;
-const SESSION_BYTES: usize = 300;
-const WAITING_BYTES: usize = 250;
+/// About what a channel, a session, a cohort and a waiting event take in memory.
+const CHANNEL_BYTES: usize = 1_000;
+const SESSION_BYTES: usize = 110;
+const COHORT_BYTES: usize = 70;
+const WAITING_BYTES: usize = 200;
 
-/// Engagement as configured, validated: `emit_every_micros` divides `window_micros`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Engagement as configured, validated: `emit_every_micros` divides `window_micros` and every age.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EngagementSpec {
     pub(crate) window_micros: i64,
     pub(crate) emit_every_micros: i64,
     pub(crate) heartbeat_timeout_micros: i64,
+    /// In rising order.
+    pub(crate) retention_ages_micros: Vec<i64>,
+    /// Names counted exactly, of a channel's chatters and viewers each.
+    pub(crate) distinct_max: usize,
+    /// Messages of a channel's window that can be taken back.
+    pub(crate) messages_max: usize,
+    /// Sessions of a channel.
+    pub(crate) sessions_max: usize,
 }
 
 /// An event that waits to become visible.
@@ -64,16 +79,52 @@ struct Waiting {
 stored!(Waiting { channel_id, event_time, activity, is_in_window, tells_presence });
 
 /// When to look, which channel, which session. The earliest first.
-type TimeOut = (Timestamp, Arc<str>, Arc<str>);
+type TimeOut = (Timestamp, Arc<str>, u64);
+/// When a cohort reaches its next age, of which channel, and when it joined.
+type Anniversary = (Timestamp, Arc<str>, Timestamp);
 
 #[derive(Default)]
 struct Channel {
     sessions: Sessions,
+    cohorts: Cohorts,
     counts: Counts,
     /// Records written for the open window.
     revision: i64,
     /// Whether it is among the changes that the next save writes.
     is_unsaved: bool,
+}
+
+impl Channel {
+    /// Nothing is left to be told of it once its window has ended.
+    fn is_over(&self) -> bool {
+        self.sessions.is_empty() && self.cohorts.is_empty()
+    }
+
+    fn held(&self) -> Held {
+        Held {
+            items: self.counts.len() + self.cohorts.len(),
+            bytes: self.counts.bytes_estimate() + self.cohorts.len() * COHORT_BYTES,
+        }
+    }
+}
+
+/// What channels hold besides their sessions.
+#[derive(Clone, Copy, Debug, Default)]
+struct Held {
+    items: usize,
+    bytes: usize,
+}
+
+impl std::ops::AddAssign for Held {
+    fn add_assign(&mut self, more: Held) {
+        *self = Held { items: self.items + more.items, bytes: self.bytes + more.bytes };
+    }
+}
+
+impl std::ops::SubAssign for Held {
+    fn sub_assign(&mut self, less: Held) {
+        *self = Held { items: self.items - less.items, bytes: self.bytes - less.bytes };
+    }
 }
 
 /// Engagement of the channels of one shard.
@@ -83,12 +134,15 @@ pub(crate) struct Engagement {
     channels: HashMap<Arc<str>, Channel, FxBuildHasher>,
     /// When to look whether a session fell silent: one entry for each session, perhaps too early.
     time_outs: BinaryHeap<Reverse<TimeOut>>,
+    /// One entry for each cohort.
+    anniversaries: BinaryHeap<Reverse<Anniversary>>,
     window_end: Timestamp,
-    /// Channels with a record in the open window.
+    /// Channels with a record in the open window, or one at its end.
     active: BTreeSet<Arc<str>>,
     /// Channels that changed since the last tick.
     changed: BTreeSet<Arc<str>>,
     last_tick: Timestamp,
+    held: Held,
     saved: Saved,
 }
 
@@ -98,10 +152,12 @@ impl Engagement {
             pending: Pending::new(spec.emit_every_micros),
             channels: HashMap::default(),
             time_outs: BinaryHeap::new(),
+            anniversaries: BinaryHeap::new(),
             window_end: Timestamp::MIN,
             active: BTreeSet::new(),
             changed: BTreeSet::new(),
             last_tick: Timestamp::MIN,
+            held: Held::default(),
             saved: Saved::default(),
             spec,
         }
@@ -110,8 +166,9 @@ impl Engagement {
     fn next_tick(&self) -> Option<Timestamp> {
         let silence = self.time_outs.peek();
         let silence = silence.map(|Reverse((at, ..))| tick_at_or_after(*at, self.spec.emit_every_micros));
+        let anniversary = self.anniversaries.peek().map(|Reverse((at, ..))| *at);
         let end = (!self.active.is_empty()).then_some(self.window_end);
-        self.pending.first_tick().into_iter().chain(silence).chain(end).min()
+        self.pending.first_tick().into_iter().chain(silence).chain(anniversary).chain(end).min()
     }
 
     fn write_tick(&mut self, tick: Timestamp, out: &mut Vec<Output>) {
@@ -123,24 +180,26 @@ impl Engagement {
         }
         for entry in self.pending.take(tick) {
             self.time_out_until(entry.visible_from);
-            self.take_in(entry);
+            self.take_in(entry, tick);
         }
         self.time_out_until(tick);
+        self.reach_ages(tick);
         self.last_tick = tick;
         let changed = std::mem::take(&mut self.changed);
         self.active.extend(changed.iter().map(Arc::clone));
         let is_final = tick == end;
         for channel_id in if is_final { std::mem::take(&mut self.active) } else { changed } {
-            if let Some(channel) = self.channels.get_mut(&channel_id) {
-                channel.revision += 1;
-                self.saved.note_channel(&channel_id, &mut channel.is_unsaved);
-                out.push(Output::Engagement(self.spec.record(&channel_id, channel, tick, end)));
-                if is_final {
-                    channel.counts = Counts::default();
-                    channel.revision = 0;
-                    if channel.sessions.is_empty() {
-                        self.channels.remove(&channel_id);
-                    }
+            let Some(channel) = self.channels.get_mut(&channel_id) else { continue };
+            channel.revision += 1;
+            self.saved.note_channel(&channel_id, &mut channel.is_unsaved);
+            out.push(Output::Engagement(self.spec.record(&channel_id, channel, tick, end)));
+            if is_final {
+                self.held -= channel.held();
+                channel.counts = Counts::default();
+                channel.revision = 0;
+                self.held += channel.held();
+                if channel.is_over() {
+                    self.channels.remove(&channel_id);
                 }
             }
         }
@@ -149,29 +208,61 @@ impl Engagement {
         }
     }
 
-    /// Takes in an event that becomes visible.
-    fn take_in(&mut self, entry: Entry<Waiting>) {
+    /// Takes in an event that becomes visible, for the records of `tick`.
+    fn take_in(&mut self, entry: Entry<Waiting>, tick: Timestamp) {
         let waiting = entry.value;
-        let channel = self.channels.entry(Arc::clone(&waiting.channel_id)).or_default();
-        let saved = &mut self.saved;
+        let channel_id = &waiting.channel_id;
+        let channel = self.channels.entry(Arc::clone(channel_id)).or_default();
+        self.held -= channel.held();
         if waiting.is_in_window {
-            let channel_id = &waiting.channel_id;
-            channel.counts.add(&waiting.activity, |kind, name| saved.note_name(channel_id, kind, name));
+            let note = |piece| self.saved.note_piece(channel_id, piece);
+            channel.counts.add(&waiting.activity, waiting.event_time, &self.spec, note);
         }
         if let (true, Activity::Viewer(viewer)) = (waiting.tells_presence, &waiting.activity) {
-            let is_watching = viewer.kind != ViewerKind::Leave;
-            let (sessions, session_id) = (&mut channel.sessions, &viewer.session_id);
-            let due = waiting.event_time.plus_micros(self.spec.heartbeat_timeout_micros);
-            match sessions.hear(entry.visible_from, session_id, waiting.event_time, is_watching, due) {
-                Heard::New(session_id) => {
-                    saved.note_session(&waiting.channel_id, &session_id, sessions);
-                    self.time_outs.push(Reverse((due, Arc::clone(&waiting.channel_id), session_id)));
-                }
-                Heard::Changed(session_id) => saved.note_session(&waiting.channel_id, &session_id, sessions),
-                Heard::Same => {}
-            }
+            let report = Report {
+                kind: viewer.kind,
+                event_time: waiting.event_time,
+                visible_from: entry.visible_from,
+                due: waiting.event_time.plus_micros(self.spec.heartbeat_timeout_micros),
+                cohort: tick,
+            };
+            self.hear(channel_id, viewer, &report);
+        }
+        if let Some(channel) = self.channels.get(channel_id) {
+            self.held += channel.held();
         }
         self.changed.insert(waiting.channel_id);
+    }
+
+    /// Takes in that a session was heard of.
+    fn hear(&mut self, channel_id: &Arc<str>, viewer: &ViewerActivity, report: &Report) {
+        let Some(channel) = self.channels.get_mut(channel_id) else { return };
+        let heard = channel.sessions.hear(viewer.session, report, self.spec.sessions_max);
+        let (has_joined, left) = match heard {
+            Heard::Same => return,
+            Heard::Refused => {
+                channel.counts.sums.untracked_sessions += i64::from(viewer.kind != ViewerKind::Leave);
+                return;
+            }
+            Heard::New { joined } => {
+                self.time_outs.push(Reverse((report.due, Arc::clone(channel_id), viewer.session)));
+                (joined, None)
+            }
+            Heard::Changed { joined, left } => (joined, left),
+        };
+        self.saved.note_session(channel_id, viewer.session, &mut channel.sessions);
+        if let Some(join) = left
+            && channel.cohorts.leave(join)
+        {
+            self.saved.note_cohort(channel_id, join);
+        }
+        if let (true, Some(age)) = (has_joined, self.spec.retention_ages_micros.first()) {
+            if channel.cohorts.join(report.cohort) {
+                let due = report.cohort.plus_micros(*age);
+                self.anniversaries.push(Reverse((due, Arc::clone(channel_id), report.cohort)));
+            }
+            self.saved.note_cohort(channel_id, report.cohort);
+        }
     }
 
     /// Lets every session whose time-out is at or before `instant` fall silent.
@@ -182,21 +273,49 @@ impl Engagement {
             }
             let Some(Reverse((at, channel_id, session_id))) = self.time_outs.pop() else { break };
             let Some(channel) = self.channels.get_mut(&channel_id) else { continue };
-            let expiry = channel.sessions.time_out(at, &session_id, self.spec.heartbeat_timeout_micros);
-            self.saved.note_session(&channel_id, &session_id, &mut channel.sessions);
+            let expiry = channel.sessions.time_out(at, session_id, self.spec.heartbeat_timeout_micros);
+            self.saved.note_session(&channel_id, session_id, &mut channel.sessions);
             match expiry {
                 Expiry::Later(due) => self.time_outs.push(Reverse((due, channel_id, session_id))),
-                Expiry::Silent => {
+                Expiry::Silent(cohort) => {
+                    if let Some(join) = cohort
+                        && channel.cohorts.leave(join)
+                    {
+                        self.saved.note_cohort(&channel_id, join);
+                    }
                     self.changed.insert(channel_id);
                 }
                 Expiry::Forgotten => {
-                    let is_unused = channel.sessions.is_empty()
-                        && !self.active.contains(&channel_id)
-                        && !self.changed.contains(&channel_id);
-                    if is_unused {
+                    let is_shown = self.active.contains(&channel_id) || self.changed.contains(&channel_id);
+                    if channel.is_over() && !is_shown {
                         self.saved.note_channel(&channel_id, &mut channel.is_unsaved);
                         self.channels.remove(&channel_id);
                     }
+                }
+            }
+        }
+    }
+
+    /// Counts, at `tick`, the cohorts that reach an age.
+    fn reach_ages(&mut self, tick: Timestamp) {
+        while self.anniversaries.peek().is_some_and(|Reverse((at, ..))| *at <= tick) {
+            let Some(Reverse((at, channel_id, join))) = self.anniversaries.pop() else { break };
+            let Some(channel) = self.channels.get_mut(&channel_id) else { continue };
+            let age = at.micros() - join.micros();
+            if let Some(cohort) = channel.cohorts.get(join) {
+                channel.counts.reach(age, cohort.joined, cohort.present);
+            }
+            self.saved.note_channel(&channel_id, &mut channel.is_unsaved);
+            self.active.insert(Arc::clone(&channel_id));
+            match self.spec.retention_ages_micros.iter().find(|next| **next > age) {
+                Some(next) => {
+                    self.anniversaries.push(Reverse((join.plus_micros(*next), channel_id, join)));
+                }
+                None => {
+                    self.held -= channel.held();
+                    channel.cohorts.forget(join);
+                    self.held += channel.held();
+                    self.saved.note_cohort(&channel_id, join);
                 }
             }
         }
@@ -222,75 +341,9 @@ impl Engagement {
     }
 }
 
-impl EngagementSpec {
-    fn record(
-        &self,
-        channel_id: &str,
-        channel: &Channel,
-        tick: Timestamp,
-        end: Timestamp,
-    ) -> EngagementResult {
-        let counts = &channel.counts;
-        EngagementResult {
-            channel_id: channel_id.to_owned(),
-            window_start: Some(end.plus_micros(-self.window_micros)),
-            window_end: Some(end),
-            is_final: tick == end,
-            revision: channel.revision,
-            messages: counts.messages,
-            unique_chatters: counts.unique_chatters(),
-            reactions: counts.reactions.iter().map(|(kind, sum)| ((*kind).to_owned(), *sum)).collect(),
-            money_micros: counts.money_micros.iter().map(|(code, sum)| (code.to_string(), *sum)).collect(),
-            concurrent_viewers: channel.sessions.watching(),
-            peak_concurrent_viewers: channel.sessions.peak_before(tick),
-            unique_viewers: counts.unique_viewers(),
-            joins: counts.joins,
-            leaves: counts.leaves,
-            watch_ms: counts.watch_ms,
-            rebuffer_count: counts.rebuffer_count,
-            rebuffer_ms: counts.rebuffer_ms,
-            freshness: Freshness { as_of: tick, ..Freshness::default() },
-        }
-    }
-}
-
-fn message(event: &ChatEvent<'_>) -> Option<Activity> {
-    let user = event.user_id.as_deref().map(Box::from);
-    (event.kind == ChatKind::Message).then_some(Activity::Message { user })
-}
-
-fn reaction(event: &ReactionEvent<'_>) -> Activity {
-    let currency = event.currency.as_deref().map(Box::from);
-    Activity::Reaction {
-        kind: event.kind,
-        count: reaction_count(event),
-        money: currency.zip(event.amount_micros),
-    }
-}
-
-fn viewer(event: &ViewerEvent<'_>) -> Option<Activity> {
-    let activity = || {
-        Activity::Viewer(ViewerActivity {
-            kind: event.kind,
-            session_id: event.session_id.as_str().into(),
-            user: event.user_id.as_deref().map(Box::from),
-            watch_ms: event.watch_ms,
-            rebuffer_count: i64::from(event.rebuffer_count),
-            rebuffer_ms: event.rebuffer_ms,
-        })
-    };
-    (event.kind != ViewerKind::Unknown).then(activity)
-}
-
 impl Processor for Engagement {
     fn process(&mut self, event: &Event<'_>, arrival: &Arrival, _: &mut Vec<Output>) -> Disposition {
-        let activity = match event {
-            Event::Chat(event) => message(event),
-            Event::Reaction(event) => Some(reaction(event)),
-            Event::Viewer(event) => viewer(event),
-            Event::Trade(_) => None,
-        };
-        match activity {
+        match Activity::of(event) {
             Some(activity) => self.file(event.header().channel_id, arrival, activity),
             None => Disposition::Ignored,
         }
@@ -323,17 +376,19 @@ impl Processor for Engagement {
         if is_over {
             // The next window has begun with those who are watching.
             record.peak_concurrent_viewers = record.concurrent_viewers;
+            (record.presence_us, record.audience_us) = (0, 0);
         }
         Some(record)
     }
 
     fn size(&self) -> StateSize {
-        let (groups, items, pending) = (self.channels.len(), self.time_outs.len(), self.pending.len());
+        let (groups, sessions, pending) = (self.channels.len(), self.time_outs.len(), self.pending.len());
+        let bytes = groups * CHANNEL_BYTES + sessions * SESSION_BYTES + pending * WAITING_BYTES;
         StateSize {
             groups: groups as u64,
-            items: items as u64,
+            items: (sessions + self.held.items) as u64,
             pending: pending as u64,
-            bytes_estimate: (groups * CHANNEL_BYTES + items * SESSION_BYTES + pending * WAITING_BYTES) as u64,
+            bytes_estimate: (bytes + self.held.bytes) as u64,
             ..StateSize::default()
         }
     }

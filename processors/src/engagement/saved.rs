@@ -1,10 +1,11 @@
 //! Engagement as chunks.
 //!
-//! `head` is small; `pending/` has the events that wait; `channels/` a record for every channel (`c`) and session (`s`); `window/`
-//! what every channel's open window counts (`c`) and the distinct names in it (`n`), and is empty when a window has ended.
+//! `head` is small; `pending/` has the events that wait; `channels/` a record for every channel (`c`), session (`s`) and cohort (`j`);
+//! `window/` what every channel's open window counts (`c`), its distinct names (`0`, `1`) and its messages (`m`), and is empty when
+//! a window has ended. A chatter is known by the messages, but for one of whom a message is not remembered.
 //!
 //! Always holds: what changes for every channel when a window begins is not written for each: a channel's record says to which window
-//! its peak belongs. Does not know: what is counted.
+//! its presence belongs. Does not know: what is counted.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -12,11 +13,11 @@ use std::sync::Arc;
 
 use schemas::Timestamp;
 
-use super::sessions::Sessions;
-use super::window::{Counts, NameKind};
+use super::sessions::{Presence, Sessions};
+use super::window::{Counts, Piece};
 use super::{Channel, Engagement};
 use crate::maps::value_of;
-use crate::state::bytes::{Reader, Stored, Unreadable, put_str, text};
+use crate::state::bytes::{Reader, Stored, Unreadable, put_str};
 use crate::state::journal::{Entries, Journal};
 use crate::state::{Chunk, Head, StateError};
 
@@ -29,8 +30,9 @@ pub(super) struct Saved {
     channels: Journal,
     window: Journal,
     unsaved_channels: Vec<Arc<str>>,
-    unsaved_sessions: Vec<(Arc<str>, Arc<str>)>,
-    unsaved_names: Vec<(Arc<str>, NameKind, Box<str>)>,
+    unsaved_sessions: Vec<(Arc<str>, u64)>,
+    unsaved_cohorts: Vec<(Arc<str>, Timestamp)>,
+    unsaved_pieces: Vec<(Arc<str>, Piece)>,
 }
 
 impl Saved {
@@ -42,28 +44,30 @@ impl Saved {
     }
 
     /// A session changed or is gone.
-    pub(super) fn note_session(
-        &mut self,
-        channel_id: &Arc<str>,
-        session_id: &Arc<str>,
-        sessions: &mut Sessions,
-    ) {
+    pub(super) fn note_session(&mut self, channel_id: &Arc<str>, session_id: u64, sessions: &mut Sessions) {
         if self.is_tracked && sessions.mark_unsaved(session_id) {
-            self.unsaved_sessions.push((Arc::clone(channel_id), Arc::clone(session_id)));
+            self.unsaved_sessions.push((Arc::clone(channel_id), session_id));
         }
     }
 
-    /// A name is counted for the first time in the open window.
-    pub(super) fn note_name(&mut self, channel_id: &Arc<str>, kind: NameKind, name: &str) {
+    /// A cohort changed or is gone.
+    pub(super) fn note_cohort(&mut self, channel_id: &Arc<str>, join: Timestamp) {
         if self.is_tracked {
-            self.unsaved_names.push((Arc::clone(channel_id), kind, name.into()));
+            self.unsaved_cohorts.push((Arc::clone(channel_id), join));
+        }
+    }
+
+    /// A piece of the open window has come, changed or gone.
+    pub(super) fn note_piece(&mut self, channel_id: &Arc<str>, piece: Piece) {
+        if self.is_tracked {
+            self.unsaved_pieces.push((Arc::clone(channel_id), piece));
         }
     }
 
     /// The open window has ended.
     pub(super) fn clear_window(&mut self) {
         self.window.clear();
-        self.unsaved_names.clear();
+        self.unsaved_pieces.clear();
     }
 }
 
@@ -80,7 +84,10 @@ impl Engagement {
             for (channel_id, channel) in known {
                 put_channel(channel_id, channel, end, all);
                 for (session_id, session) in channel.sessions.iter() {
-                    all.put(|key| put_key(b's', channel_id, session_id, key), |value| session.put(value));
+                    all.put(|key| put_key(b's', channel_id, &session_id, key), |value| session.put(value));
+                }
+                for (join, cohort) in channel.cohorts.iter() {
+                    all.put(|key| put_key(b'j', channel_id, &join, key), |value| cohort.put(value));
                 }
             }
         });
@@ -88,9 +95,7 @@ impl Engagement {
         saved.window.save(&format!("{prefix}/window"), is_known, chunks, changed, |all| {
             for (channel_id, channel) in active.iter().filter_map(|id| known.get_key_value(id)) {
                 put_counts(channel_id, channel, all);
-                for (kind, name) in channel.counts.names() {
-                    put_name(channel_id, kind, name, all);
-                }
+                channel.counts.pieces().for_each(|piece| put_piece(channel_id, piece, &channel.counts, all));
             }
         });
         saved.head.save(format!("{prefix}/head"), is_known, chunks, |out| {
@@ -114,19 +119,28 @@ impl Engagement {
                         put_counts(&channel_id, channel, &mut window);
                     }
                 }
-                None => channels.remove(|key| put_key(b'c', &channel_id, "", key)),
+                None => channels.remove(|key| put_key(b'c', &channel_id, &(), key)),
             }
         }
         for (channel_id, session_id) in self.saved.unsaved_sessions.drain(..) {
             let key = |key: &mut Vec<u8>| put_key(b's', &channel_id, &session_id, key);
             let channel = self.channels.get_mut(&channel_id);
-            match channel.and_then(|channel| channel.sessions.mark_saved(&session_id)) {
+            match channel.and_then(|channel| channel.sessions.mark_saved(session_id)) {
                 Some(session) => channels.put(key, |value| session.put(value)),
                 None => channels.remove(key),
             }
         }
-        for (channel_id, kind, name) in self.saved.unsaved_names.drain(..) {
-            put_name(&channel_id, kind, &name, &mut window);
+        for (channel_id, join) in self.saved.unsaved_cohorts.drain(..) {
+            let key = |key: &mut Vec<u8>| put_key(b'j', &channel_id, &join, key);
+            match self.channels.get(&channel_id).and_then(|channel| channel.cohorts.get(join)) {
+                Some(cohort) => channels.put(key, |value| cohort.put(value)),
+                None => channels.remove(key),
+            }
+        }
+        for (channel_id, piece) in self.saved.unsaved_pieces.drain(..) {
+            if let Some(channel) = self.channels.get(&channel_id) {
+                put_piece(&channel_id, piece, &channel.counts, &mut window);
+            }
         }
         (channels, window)
     }
@@ -143,90 +157,118 @@ impl Engagement {
             Ok((Journal::get_head(head)?, Journal::get_head(head)?))
         })?;
         self.pending.restore(prefix, chunks)?;
-        let start = self.window_end.plus_micros(-self.spec.window_micros);
         let mut ends: BTreeMap<Arc<str>, Timestamp> = BTreeMap::new();
         saved.channels.restore(&format!("{prefix}/channels"), chunks, |key, value| {
-            let (kind, channel_id, rest) = get_key(key)?;
-            match (kind, value) {
-                (b'c', Some(value)) => {
-                    self.channel(channel_id).sessions.restore_peak(value.get()?);
-                    ends.insert(channel_id.into(), value.get()?);
-                }
-                (b'c', None) => {
-                    self.channels.remove(channel_id);
-                    ends.remove(channel_id);
-                }
-                (b's', Some(value)) => self.channel(channel_id).sessions.restore(rest, Some(value.get()?)),
-                (b's', None) => self.channel(channel_id).sessions.restore(rest, None),
+            let (kind, channel_id) = get_key(key)?;
+            if kind == b'c' {
+                match self.restore_channel(channel_id, value)? {
+                    Some(end) => ends.insert(channel_id.into(), end),
+                    None => ends.remove(channel_id),
+                };
+                return Ok(());
+            }
+            let channel = value_of(&mut self.channels, channel_id);
+            match kind {
+                b's' => channel.sessions.restore(key.get()?, optional(value)?),
+                b'j' => channel.cohorts.restore(key.get()?, optional(value)?),
                 _ => return Err(Unreadable("holds a key that is none")),
             }
             Ok(())
         })?;
         saved.window.restore(&format!("{prefix}/window"), chunks, |key, value| {
-            let value = value.ok_or(Unreadable("lacks a value"))?;
-            self.restore_window(get_key(key)?, value)
+            let (kind, channel_id) = get_key(key)?;
+            self.restore_window(kind, channel_id, key, value)
         })?;
         self.channels.retain(|channel_id, _| ends.contains_key(channel_id));
-        for (channel_id, channel) in &mut self.channels {
-            if ends.get(channel_id).is_some_and(|end| *end < self.window_end) {
-                channel.sessions.begin_window(start);
-            }
-            let due = |(session_id, session): (&Arc<str>, &super::sessions::Session)| {
-                Reverse((session.due, Arc::clone(channel_id), Arc::clone(session_id)))
-            };
-            self.time_outs.extend(channel.sessions.iter().map(due));
-        }
+        self.finish_restore(&ends);
         self.saved = saved;
         Ok(())
     }
 
-    fn channel(&mut self, channel_id: &str) -> &mut Channel {
-        value_of(&mut self.channels, channel_id)
+    /// Takes over a channel's own record, or that it is gone. Gives the end of the window to which its presence belongs.
+    fn restore_channel(
+        &mut self,
+        channel_id: &str,
+        value: Option<&mut Reader<'_>>,
+    ) -> Result<Option<Timestamp>, Unreadable> {
+        let Some(value) = value else {
+            self.channels.remove(channel_id);
+            return Ok(None);
+        };
+        let presence: (Presence, Timestamp) = value.get()?;
+        value_of(&mut self.channels, channel_id).sessions.restore_presence(presence);
+        value.get().map(Some)
     }
 
     fn restore_window(
         &mut self,
-        (kind, channel_id, rest): (u8, &str, &str),
-        value: &mut Reader<'_>,
+        kind: u8,
+        channel_id: &str,
+        key: &mut Reader<'_>,
+        value: Option<&mut Reader<'_>>,
     ) -> Result<(), Unreadable> {
         let Some((channel_id, _)) = self.channels.get_key_value(channel_id) else {
             return Err(Unreadable("counts for a channel that is not there"));
         };
         let channel_id = Arc::clone(channel_id);
-        let channel = self.channel(&channel_id);
-        if kind == b'c' {
-            let (revision, counts): (i64, Counts) = value.get()?;
-            channel.revision = revision;
-            channel.counts.restore_sums(counts);
-            self.active.insert(channel_id);
-            return Ok(());
-        }
-        let kind = match kind {
-            b'0' => NameKind::Chatter,
-            b'1' => NameKind::User,
-            b'2' => NameKind::AnonymousSession,
+        let channel = value_of(&mut self.channels, &channel_id);
+        match (kind, value) {
+            (b'c', Some(value)) => {
+                let (revision, counts): (i64, Counts) = value.get()?;
+                channel.revision = revision;
+                channel.counts.restore_sums(counts);
+                self.active.insert(channel_id);
+            }
+            (b'0', Some(_)) => channel.counts.restore_name(Piece::Chatter(key.get()?)),
+            (b'1', Some(_)) => channel.counts.restore_name(Piece::Viewer(key.get()?)),
+            (b'm', value) => channel.counts.restore_message(key.get()?, optional(value)?),
+            (b'0' | b'1', None) => _ = key.get::<u64>()?,
             _ => return Err(Unreadable("holds a key that is none")),
-        };
-        channel.counts.add_name(kind, rest, |_, _| {});
+        }
         Ok(())
+    }
+
+    /// Derives what is not saved.
+    fn finish_restore(&mut self, ends: &BTreeMap<Arc<str>, Timestamp>) {
+        let start = self.window_end.plus_micros(-self.spec.window_micros);
+        for (channel_id, channel) in &mut self.channels {
+            if ends.get(channel_id).is_some_and(|end| *end < self.window_end) {
+                channel.sessions.begin_window(start);
+            }
+            channel.counts.finish_restore();
+            self.held += channel.held();
+            for (session_id, session) in channel.sessions.iter() {
+                self.time_outs.push(Reverse((session.due, Arc::clone(channel_id), session_id)));
+            }
+            for (join, _) in channel.cohorts.iter() {
+                let ages = self.spec.retention_ages_micros.iter().map(|age| join.plus_micros(*age));
+                if let Some(due) = ages.filter(|due| *due > self.last_tick).min() {
+                    self.anniversaries.push(Reverse((due, Arc::clone(channel_id), join)));
+                }
+            }
+        }
     }
 }
 
-fn put_key(kind: u8, channel_id: &str, rest: &str, out: &mut Vec<u8>) {
-    out.push(kind);
-    put_str(out, channel_id);
-    out.extend_from_slice(rest.as_bytes());
+fn optional<T: Stored>(value: Option<&mut Reader<'_>>) -> Result<Option<T>, Unreadable> {
+    value.map(Reader::get).transpose()
 }
 
-fn get_key<'a>(key: &mut Reader<'a>) -> Result<(u8, &'a str, &'a str), Unreadable> {
-    Ok((key.take(1)?[0], key.str()?, text(key.rest())?))
+fn put_key(kind: u8, channel_id: &str, rest: &impl Stored, out: &mut Vec<u8>) {
+    out.push(kind);
+    put_str(out, channel_id);
+    rest.put(out);
+}
+
+fn get_key<'a>(key: &mut Reader<'a>) -> Result<(u8, &'a str), Unreadable> {
+    Ok((key.take(1)?[0], key.str()?))
 }
 
 fn put_channel(channel_id: &str, channel: &Channel, window_end: Timestamp, out: &mut Entries) {
     out.put(
-        |key| put_key(b'c', channel_id, "", key),
+        |key| put_key(b'c', channel_id, &(), key),
         |value| {
-            channel.sessions.peak().put(value);
+            channel.sessions.presence().put(value);
             window_end.put(value);
         },
     );
@@ -234,7 +276,7 @@ fn put_channel(channel_id: &str, channel: &Channel, window_end: Timestamp, out: 
 
 fn put_counts(channel_id: &str, channel: &Channel, out: &mut Entries) {
     out.put(
-        |key| put_key(b'c', channel_id, "", key),
+        |key| put_key(b'c', channel_id, &(), key),
         |value| {
             channel.revision.put(value);
             channel.counts.put(value);
@@ -242,11 +284,18 @@ fn put_counts(channel_id: &str, channel: &Channel, out: &mut Entries) {
     );
 }
 
-fn put_name(channel_id: &str, kind: NameKind, name: &str, out: &mut Entries) {
-    let kind = match kind {
-        NameKind::Chatter => b'0',
-        NameKind::User => b'1',
-        NameKind::AnonymousSession => b'2',
+fn put_piece(channel_id: &str, piece: Piece, counts: &Counts, out: &mut Entries) {
+    let (kind, name) = match piece {
+        Piece::Chatter(name) => (b'0', name),
+        Piece::Viewer(name) => (b'1', name),
+        Piece::Message(id) => (b'm', id),
     };
-    out.put(|key| put_key(kind, channel_id, name, key), |_| {});
+    let key = |key: &mut Vec<u8>| put_key(kind, channel_id, &name, key);
+    match (piece, counts.has(piece)) {
+        (_, false) => out.remove(key),
+        (Piece::Message(id), true) => out.put(key, |value| {
+            counts.message(id).into_iter().for_each(|message| message.put(value));
+        }),
+        (_, true) => out.put(key, |_| {}),
+    }
 }

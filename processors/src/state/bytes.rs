@@ -126,6 +126,14 @@ impl Stored for i64 {
     }
 }
 
+impl Stored for () {
+    fn put(&self, _: &mut Vec<u8>) {}
+
+    fn get(_: &mut Reader<'_>) -> Result<Self, Unreadable> {
+        Ok(())
+    }
+}
+
 impl Stored for bool {
     fn put(&self, out: &mut Vec<u8>) {
         out.push(u8::from(*self));

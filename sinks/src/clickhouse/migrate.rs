@@ -37,6 +37,7 @@ migrations! {
     2 "results" "002_results.sql",
     3 "views" "003_views.sql",
     4 "candles" "004_candles.sql",
+    5 "engagement" "005_engagement.sql",
 }
 
 /// A migration that was applied now.

@@ -5,10 +5,12 @@
 //!
 //! Does not know: how rows are grouped and sent.
 
+mod engagement;
+
 use schemas::{
-    Aggressor, CandleResult, ChatEvent, ChatKind, DeadLetter, EngagementResult, Event, Freshness,
-    LeaderboardEntry, LeaderboardResult, ModerationFlag, ReactionEvent, SuggestedAction, Timestamp,
-    TradeEvent, ViewerEvent, ViewerKind,
+    Aggressor, CandleResult, ChatEvent, ChatKind, DeadLetter, Event, Freshness, LeaderboardEntry,
+    LeaderboardResult, ModerationFlag, ReactionEvent, SuggestedAction, Timestamp, TradeEvent, ViewerEvent,
+    ViewerKind,
 };
 
 use super::rowbinary::{RowBuffer, clamp};
@@ -237,35 +239,6 @@ impl Rows for LeaderboardResult {
             place.write(rows);
         }
         entries.len()
-    }
-}
-
-impl Rows for EngagementResult {
-    fn day(&self) -> i32 {
-        day_of_result(self.freshness.computed_at)
-    }
-
-    fn write(&self, place: &Place<'_>, row: &mut RowBuffer) -> usize {
-        row.string(&self.channel_id);
-        row.nullable(self.window_start, RowBuffer::instant);
-        row.nullable(self.window_end, RowBuffer::instant);
-        row.boolean(self.is_final);
-        row.int64(self.revision);
-        row.int64(self.messages);
-        row.int64(self.unique_chatters);
-        row.counts(&self.reactions);
-        row.counts(&self.money_micros);
-        row.int64(self.concurrent_viewers);
-        row.int64(self.peak_concurrent_viewers);
-        row.int64(self.unique_viewers);
-        row.int64(self.joins);
-        row.int64(self.leaves);
-        row.int64(self.watch_ms);
-        row.int64(self.rebuffer_count);
-        row.int64(self.rebuffer_ms);
-        write_freshness(&self.freshness, row);
-        place.write(row);
-        1
     }
 }
 

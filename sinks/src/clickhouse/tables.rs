@@ -48,7 +48,13 @@ impl Table {
                 "engagement",
                 "channel_id, window_start, window_end, is_final, revision, messages, unique_chatters, reactions, \
                  money_micros, concurrent_viewers, peak_concurrent_viewers, unique_viewers, joins, leaves, watch_ms, \
-                 rebuffer_count, rebuffer_ms, as_of, watermark, computed_at, job, shard, input_offsets",
+                 rebuffer_count, rebuffer_ms, retracted_messages, presence_us, audience_us, retention, \
+                 unique_chatters_is_estimated, unique_chatters_sketch, unique_viewers_is_estimated, \
+                 unique_viewers_sketch, startup_count, startup_p50_ms, startup_p90_ms, startup_p95_ms, \
+                 startup_p99_ms, startup_histogram, live_latency_count, live_latency_p50_ms, \
+                 live_latency_p90_ms, live_latency_p95_ms, live_latency_p99_ms, live_latency_histogram, \
+                 bitrate_bits, bitrate_ms, untracked_sessions, untracked_messages, as_of, watermark, \
+                 computed_at, job, shard, input_offsets",
             ),
             Topic::Markets => (
                 "candles",

@@ -54,12 +54,19 @@ fn window(value: &Json) -> Result<Option<(i64, i64)>, WrongShape> {
     }
 }
 
+/// Takes sketches and histograms out of a window: they are for merging many, and larger than all that a client shows.
+fn leave_out_what_windows_are_merged_by(window: &mut Json) {
+    if let Some(fields) = window.as_object_mut() {
+        fields.retain(|name, _| !name.ends_with("_sketch") && !name.ends_with("_histogram"));
+    }
+}
+
 impl Row {
     /// The row of a record of a result topic.
     ///
     /// # Errors
     /// If a field that places it is not there.
-    pub fn from_result(topic: Topic, value: Json) -> Result<Self, WrongShape> {
+    pub fn from_result(topic: Topic, mut value: Json) -> Result<Self, WrongShape> {
         let at = |time: i64| Slot { time, id: "".into() };
         let (kind, parts, slot, order): (_, Vec<Box<str>>, _, _) = match topic {
             Topic::Leaderboards => {
@@ -68,6 +75,7 @@ impl Row {
                 (Kind::Leaderboards, parts.map(Into::into).into(), at(0), end)
             }
             Topic::Engagement => {
+                leave_out_what_windows_are_merged_by(&mut value);
                 let (start, length_s) = window(&value)?
                     .map_or((0, 0), |(start, end)| (start, end.saturating_sub(start) / 1_000_000));
                 let parts = vec![text(&value, "channel_id")?.into(), length_s.to_string().into()];
@@ -87,5 +95,33 @@ impl Row {
         };
         let (as_of, watermark) = (number(&value, "as_of")?, number(&value, "watermark")?);
         Ok(Row { key: SeriesKey { kind, parts }, slot, order, as_of, watermark, value })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_window_goes_out_without_sketches_and_histograms() {
+        let window = json!({
+            "channel_id": "a", "window_start": 0, "window_end": 60_000_000, "unique_viewers": 7,
+            "unique_viewers_sketch": [{"register": 1, "rank": 2}], "startup_p50_ms": 3,
+            "startup_histogram": [{"value_ms": 3, "count": 1}], "as_of": 1, "watermark": 1,
+        });
+        let row = Row::from_result(Topic::Engagement, window).expect("a window");
+        let names: Vec<&str> = row.value.as_object().expect("an object").keys().map(String::as_str).collect();
+        let kept = [
+            "channel_id",
+            "window_start",
+            "window_end",
+            "unique_viewers",
+            "startup_p50_ms",
+            "as_of",
+            "watermark",
+        ];
+        assert_eq!(names, kept);
     }
 }

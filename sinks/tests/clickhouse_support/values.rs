@@ -160,6 +160,36 @@ pub fn engagement(minute: i64, revision: i64, messages: i64) -> EngagementResult
         watch_ms: 10,
         rebuffer_count: 11,
         rebuffer_ms: 12,
+        retracted_messages: 13,
+        presence_us: 14,
+        audience_us: 15,
+        retention: vec![RetentionPoint { age_us: 16, cohort: 17, retained: 18 }],
+        unique_chatters_is_estimated: true,
+        unique_chatters_sketch: vec![SketchRegister { register: 19, rank: 20 }],
+        unique_viewers_is_estimated: false,
+        unique_viewers_sketch: vec![
+            SketchRegister { register: 21, rank: 22 },
+            SketchRegister { register: 4095, rank: 53 },
+        ],
+        startup_count: 23,
+        startup_p50_ms: Some(24),
+        startup_p90_ms: Some(25),
+        startup_p95_ms: None,
+        startup_p99_ms: Some(26),
+        startup_histogram: vec![HistogramBucket { value_ms: 27, count: 28 }],
+        live_latency_count: 29,
+        live_latency_p50_ms: Some(30),
+        live_latency_p90_ms: None,
+        live_latency_p95_ms: Some(31),
+        live_latency_p99_ms: Some(32),
+        live_latency_histogram: vec![
+            HistogramBucket { value_ms: 33, count: 34 },
+            HistogramBucket { value_ms: 35, count: 36 },
+        ],
+        bitrate_bits: 37,
+        bitrate_ms: 38,
+        untracked_sessions: 39,
+        untracked_messages: 40,
         freshness: freshness(),
     }
 }
@@ -390,7 +420,8 @@ prop_compose! {
 prop_compose! {
     pub fn any_engagement()(
         numbers in vec(any::<i64>(), 5), reactions in counts(), money_micros in counts(), window_start in of(time()),
-        freshness in any_freshness(),
+        lists in (vec(any::<(i64, i64, i64)>(), 0..3), vec(any::<(i32, i32)>(), 0..4), vec(any::<(i64, i64)>(), 0..4)),
+        flag in any::<bool>(), percentile in any::<Option<i64>>(), freshness in any_freshness(),
     ) -> EngagementResult {
         EngagementResult {
             window_start,
@@ -401,6 +432,11 @@ prop_compose! {
             rebuffer_ms: numbers[4],
             reactions,
             money_micros,
+            retention: lists.0.into_iter().map(|(age_us, cohort, retained)| RetentionPoint { age_us, cohort, retained }).collect(),
+            unique_viewers_is_estimated: flag,
+            unique_viewers_sketch: lists.1.into_iter().map(|(register, rank)| SketchRegister { register, rank }).collect(),
+            live_latency_p90_ms: percentile,
+            live_latency_histogram: lists.2.into_iter().map(|(value_ms, count)| HistogramBucket { value_ms, count }).collect(),
             freshness,
             ..engagement(1, 1, 1)
         }

@@ -285,7 +285,10 @@ pub fn engagement(channel: &str, start_s: i64, messages: i64, viewers: i64) -> E
         watch_ms: viewers * 60_000,
         rebuffer_count: viewers / 40,
         rebuffer_ms: viewers * 120,
+        presence_us: viewers * 60_000_000,
+        audience_us: 60_000_000,
         freshness: freshness(start_s + 60),
+        ..EngagementResult::default()
     }
 }
 
