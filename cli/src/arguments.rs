@@ -80,6 +80,8 @@ pub enum Command {
     /// Look after ClickHouse.
     #[command(subcommand)]
     Clickhouse(ClickhouseCommand),
+    /// Compare published results with what SQL says over the raw events in ClickHouse. Exit code 1 if one differs.
+    Verify(VerifyArguments),
     /// Validate the configuration and say what it means, without starting anything.
     ///
     /// For each job: what it reads and writes, how long it waits, what it keeps and about how much memory that takes in each shard, how
@@ -281,6 +283,20 @@ pub struct DryRunArguments {
 pub enum ClickhouseCommand {
     /// Create or bring up to date the database, its tables and views. Safe to run again.
     Migrate,
+}
+
+#[derive(Debug, Args)]
+pub struct VerifyArguments {
+    /// Compute every final result again from the raw events: engagement, candles, and boards over windows that are cut by the clock
+    /// or the calendar.
+    #[arg(long, required = true)]
+    pub results: bool,
+    /// Of these jobs; of all of the configuration by default.
+    #[arg(value_name = "JOB")]
+    pub jobs: Vec<String>,
+    /// How to print it.
+    #[arg(long, default_value = "text")]
+    pub output: OutputFormat,
 }
 
 #[derive(Debug, Args)]

@@ -64,7 +64,7 @@ fn named(checked: &Checked) -> String {
     format!("clickhouse at {} (clickhouse.url)", checked.clickhouse_url())
 }
 
-fn options(checked: &Checked) -> ClickHouseOptions {
+pub(super) fn options(checked: &Checked) -> ClickHouseOptions {
     let settings = &checked.config.clickhouse;
     ClickHouseOptions {
         url: checked.clickhouse_url(),

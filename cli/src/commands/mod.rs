@@ -11,6 +11,7 @@ mod run;
 mod schemas;
 mod tail;
 mod topics;
+mod verify;
 
 use anyhow::Result;
 
@@ -35,6 +36,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
         Command::DryRun(arguments) => dry_run::run(&checked, &arguments),
         Command::Clickhouse(command) => clickhouse::run(&checked, &command),
         Command::Check { output } => check::run(&checked, output),
+        Command::Verify(arguments) => verify::run(&checked, &arguments),
         Command::Tail(arguments) => tail::run(&checked, &arguments),
         Command::Devstack(_) => Ok(()),
     }

@@ -1,5 +1,9 @@
 //! Simulated events through the whole pipeline: what the jobs publish equals what SQL says over the raw events.
 
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
 use crate::deployment::Deployment;
 use crate::recordings::candles_that_differ;
 
@@ -47,6 +51,56 @@ fn boards_engagement_and_candles_equal_sql_over_the_raw_events() {
     let first_minutes = "SELECT uniqExact(window_start) >= 3, sum(retracted_messages) > 0 FROM engagement_by_window WHERE is_final";
     deployment.wait_for(first_minutes, "1\t1");
     assert_eq!(windows_that_differ(&deployment), "");
+    // Candles.
+    for (interval_s, unit) in [(1, "second"), (60, "minute")] {
+        let candles = format!(
+            "SELECT venue, symbol, window_start, open, high, low, close, trade_count, base_volume, quote_volume
+             FROM current_candles WHERE interval_s = {interval_s} ORDER BY venue, symbol, window_start"
+        );
+        let sql = deployment.ask(&format!(
+            "SELECT venue, symbol, toDateTime64(date_trunc('{unit}', event_time), 6, 'UTC') AS start,
+                argMin(price, (event_time, trade_id)), max(price), min(price), argMax(price, (event_time, trade_id)), count(),
+                sum(quantity), sum(quote_quantity)
+             FROM trades GROUP BY venue, symbol, start ORDER BY venue, symbol, start"
+        ));
+        assert!(sql.lines().count() > 3, "too little was compared: {sql}");
+        deployment.wait_for(&candles, &sql);
+    }
+    assert_eq!(candles_that_differ(&deployment), "");
+    assert_eq!(deployment.ask("SELECT count() FROM dead_letters"), "0");
+
+    // The same by the command, over all that is final.
+    let reports = verify(&deployment, 0);
+    let compared = [
+        "engagement",
+        "candles",
+        "board top_chatters",
+        "board top_emotes",
+        "board top_givers",
+        "board biggest_trades",
+    ];
+    for wanted in compared {
+        let report = &reports[wanted];
+        assert!(report["final"].as_i64() > Some(10) && report["differing"] == 0, "{wanted}: {report}");
+    }
+    differences_are_found(&deployment);
+    deployment.stop();
+}
+
+/// What `ovation verify --results` reports, by what it compared.
+fn verify(deployment: &Deployment, exit_code: i32) -> BTreeMap<String, Value> {
+    let command = ["verify", "--results", "--output", "json"];
+    let output = deployment.command(&command).output().expect("the binary runs");
+    assert_eq!(output.status.code(), Some(exit_code), "{}", String::from_utf8_lossy(&output.stdout));
+    let reports: Vec<Value> = serde_json::from_slice(&output.stdout).expect("json");
+    reports
+        .into_iter()
+        .map(|report| (report["results"].as_str().expect("a name").to_owned(), report))
+        .collect()
+}
+
+/// Results and raw events that somebody has changed.
+fn differences_are_found(deployment: &Deployment) {
     // One window with another figure, and one that is not there.
     let columns = "* REPLACE (presence_us + 1 AS presence_us, offset + 1000000 AS offset)";
     let one = "FROM engagement FINAL WHERE is_final ORDER BY window_start, channel_id LIMIT 1";
@@ -65,25 +119,15 @@ fn boards_engagement_and_candles_equal_sql_over_the_raw_events() {
         "{found}"
     );
     assert_eq!(found.lines().count(), 2, "{found}");
-
-    // Candles.
-    for (interval_s, unit) in [(1, "second"), (60, "minute")] {
-        let candles = format!(
-            "SELECT venue, symbol, window_start, open, high, low, close, trade_count, base_volume, quote_volume
-             FROM current_candles WHERE interval_s = {interval_s} ORDER BY venue, symbol, window_start"
-        );
-        let sql = deployment.ask(&format!(
-            "SELECT venue, symbol, toDateTime64(date_trunc('{unit}', event_time), 6, 'UTC') AS start,
-                argMin(price, (event_time, trade_id)), max(price), min(price), argMax(price, (event_time, trade_id)), count(),
-                sum(quantity), sum(quote_quantity)
-             FROM trades GROUP BY venue, symbol, start ORDER BY venue, symbol, start"
-        ));
-        assert!(sql.lines().count() > 3, "too little was compared: {sql}");
-        deployment.wait_for(&candles, &sql);
-    }
-    assert_eq!(candles_that_differ(&deployment), "");
-    assert_eq!(deployment.ask("SELECT count() FROM dead_letters"), "0");
-    deployment.stop();
+    // One message more, which boards lack too.
+    deployment.ask(
+        "INSERT INTO chat_events SELECT * REPLACE ('one more' AS event_id, offset + 1000000 AS offset)
+         FROM chat_events WHERE kind = 'message' ORDER BY event_time LIMIT 1",
+    );
+    let reports = verify(deployment, 1);
+    assert!(reports["engagement"]["differing"].as_i64() >= Some(2), "{reports:?}");
+    assert!(reports["board top_chatters"]["differing"].as_i64() > Some(0), "{reports:?}");
+    assert_eq!(reports["candles"]["differing"], 0);
 }
 
 /// The closed windows of engagement that are not what SQL makes of the raw events.

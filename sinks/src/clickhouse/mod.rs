@@ -19,6 +19,7 @@ pub mod rowbinary;
 pub mod rows;
 mod sink;
 pub mod tables;
+pub mod verify;
 mod writer;
 
 pub use health::{SinkHealth, SinkStatus};
