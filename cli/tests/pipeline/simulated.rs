@@ -111,7 +111,7 @@ fn differences_are_found(deployment: &Deployment) {
     deployment.ask(&format!(
         "DELETE FROM engagement WHERE channel_id = {other} AND window_start = {first} SETTINGS lightweight_deletes_sync = 2"
     ));
-    let found = windows_that_differ(&deployment);
+    let found = windows_that_differ(deployment);
     assert_eq!(found.lines().filter(|row| row.contains("[('presence_us','")).count(), 1, "{found}");
     assert_eq!(
         found.lines().filter(|row| row.contains("[('final record','none','one')]")).count(),
