@@ -186,7 +186,10 @@ fn recorded_chat_keeps_its_counts_and_its_top_ten() {
         .map(|row| (format!("twitch:{}", row[0].as_str().expect("an id")), row[1].to_string()))
         .collect();
     assert_same_up_to_ties(&board, &top_ten);
-    deployment.wait_for("SELECT sum(messages) FROM engagement_by_window", &expected["messages"].to_string());
+    deployment.wait_for(
+        "SELECT sum(messages + retracted_messages) FROM engagement_by_window",
+        &expected["messages"].to_string(),
+    );
     println!("{wanted:?}: busiest 10 s; top ten: {}", board.replace('\n', ", ").replace('\t', " "));
     deployment.stop();
 }
