@@ -125,6 +125,7 @@ impl<L: Log> Worker<L> {
             fingerprint: options.fingerprint.clone(),
             history: loading.origin.history,
             committed: loading.origin.inputs.iter().map(committed).collect(),
+            watermark: loading.origin.shown_up_to,
         };
         keeper.load(loading.ticket, wanted);
     }

@@ -79,6 +79,8 @@ pub struct Wanted {
     pub history: i64,
     /// By topic (without prefix): it must not reflect anything from this offset on.
     pub committed: Vec<(String, i64)>,
+    /// The committed horizon: it must not have got further.
+    pub watermark: Timestamp,
 }
 
 /// What was found.
@@ -327,10 +329,43 @@ impl SnapshotStore {
     }
 }
 
-/// Whether it reflects nothing beyond the committed positions.
+/// Whether it reflects nothing beyond the committed positions. With nothing new to read the clock moves a shard on all the same, so
+/// equal positions are not enough.
 fn is_behind(manifest: &Manifest, wanted: &Wanted) -> bool {
-    wanted
-        .committed
-        .iter()
-        .all(|(topic, committed)| manifest.offset(topic).is_some_and(|offset| offset <= *committed))
+    let is_committed = |(topic, committed): &(String, i64)| {
+        manifest.offset(topic).is_some_and(|offset| offset <= *committed)
+    };
+    manifest.watermark <= wanted.watermark && wanted.committed.iter().all(is_committed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::manifest::{InputPosition, Moment};
+
+    #[test]
+    fn what_is_ahead_in_any_position_or_in_time_is_not_behind() {
+        let at = Timestamp::from_micros;
+        let moment = Moment {
+            fingerprint: String::new(),
+            job: "live".to_owned(),
+            shard: 0,
+            history: 1,
+            created_at: at(9),
+            watermark: at(5),
+            positions: vec![InputPosition { topic: "events.chat".to_owned(), offset: 42 }],
+        };
+        let manifest = Manifest::new(moment, Vec::new());
+        let is_behind = |offset: i64, watermark: i64| {
+            let committed = vec![("events.chat".to_owned(), offset)];
+            let fingerprint = String::new();
+            is_behind(
+                &manifest,
+                &Wanted { shard: 0, fingerprint, history: 1, committed, watermark: at(watermark) },
+            )
+        };
+        assert!(is_behind(42, 5) && is_behind(43, 6));
+        assert!(!is_behind(41, 5), "a record is lost");
+        assert!(!is_behind(42, 4), "the clock closed a window, and that is lost");
+    }
 }
