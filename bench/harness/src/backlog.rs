@@ -9,22 +9,7 @@ use std::path::Path;
 use anyhow::Result;
 use clap::Args;
 
-use crate::ovation::Bench;
-
-const JOBS: &str = r#"
-[jobs.boards]
-lateness = "2s"
-[[jobs.boards.boards]]
-name = "top_chatters"
-source = "chat"
-item = "user"
-window = { kind = "rolling", length = "5m", slide = "10s" }
-k = 100
-emit_every = "10s"
-"#;
-const TOPIC: &str = "events.chat";
-/// Event time of the first message: in the past, or it would be cut off as from the future.
-const START_MS: &str = "1700000040000";
+use crate::ovation::{Bench, CHAT, ROLLING_BOARD};
 
 /// How large.
 #[derive(Args)]
@@ -43,25 +28,11 @@ pub struct Options {
 /// If a server or the program fails.
 pub fn measure(binary: &Path, options: &Options) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    let users = options.users.to_string();
     for records in &options.records {
-        let bench = Bench::start(binary, JOBS)?;
-        let count = records.to_string();
-        let world = [
-            "--channels",
-            "1000",
-            "--users",
-            &users,
-            "--shares",
-            "chat=1",
-            "--rate",
-            "1000",
-            "--start",
-            START_MS,
-        ];
-        bench.run(&[&["produce", "simulate", "--unpaced", "--count", &count][..], &world].concat())?;
+        let bench = Bench::start(binary, ROLLING_BOARD)?;
+        bench.simulate_chat(*records, options.users, 1_000)?;
         let process = bench.process("boards", &[("snapshots.place", "snapshots")])?;
-        bench.wait_until_committed("boards", &[TOPIC])?;
+        bench.wait_until_committed("boards", &[CHAT])?;
         let usage = process.usage()?;
         writeln!(
             out,

@@ -11,22 +11,8 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::meter::median;
-use crate::ovation::Bench;
+use crate::ovation::{Bench, CHAT, ROLLING_BOARD};
 
-const JOBS: &str = r#"
-[jobs.boards]
-lateness = "2s"
-[[jobs.boards.boards]]
-name = "top_chatters"
-source = "chat"
-item = "user"
-window = { kind = "rolling", length = "5m", slide = "10s" }
-k = 100
-emit_every = "10s"
-"#;
-const TOPIC: &str = "events.chat";
-/// Event time of the first message: in the past, or it would be cut off as from the future.
-const START_MS: &str = "1700000040000";
 /// What is compared: a name, the guarantee, and whether snapshots are kept.
 const WAYS: [(&str, &str, bool); 4] = [
     ("at least once, no snapshots", "at_least_once", false),
@@ -63,21 +49,8 @@ struct Run {
 /// If a server or the program fails.
 pub fn measure(binary: &Path, options: &Options) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    let bench = Bench::start(binary, JOBS)?;
-    let (count, users) = (options.events.to_string(), options.users.to_string());
-    let world = [
-        "--channels",
-        "1000",
-        "--users",
-        &users,
-        "--shares",
-        "chat=1",
-        "--rate",
-        "10000",
-        "--start",
-        START_MS,
-    ];
-    bench.run(&[&["produce", "simulate", "--unpaced", "--count", &count][..], &world].concat())?;
+    let bench = Bench::start(binary, ROLLING_BOARD)?;
+    bench.simulate_chat(options.events, options.users, 10_000)?;
     let mut runs: Vec<Vec<Run>> = vec![Vec::new(); WAYS.len()];
     for round in 0..options.rounds {
         for (way, (_, guarantee, has_snapshots)) in WAYS.iter().enumerate() {
@@ -88,11 +61,11 @@ pub fn measure(binary: &Path, options: &Options) -> Result<()> {
             runs[way].push(run(&bench, &settings)?);
         }
     }
-    let records = bench.records(&[TOPIC])? as f64;
+    let records = bench.records(&[CHAT])? as f64;
     writeln!(
         out,
-        "{records} chat messages, {users} users, {} rounds; medians; snapshots every 2 s",
-        options.rounds
+        "{records} chat messages, {} users, {} rounds; medians; snapshots every 2 s",
+        options.users, options.rounds
     )?;
     writeln!(
         out,
@@ -120,7 +93,7 @@ fn run(bench: &Bench, settings: &[(&str, &str)]) -> Result<Run> {
     let process = bench.process("boards", settings)?;
     process.wait_for_metric("events", 1)?;
     let started = Instant::now();
-    bench.wait_until_committed("boards", &[TOPIC])?;
+    bench.wait_until_committed("boards", &[CHAT])?;
     let (wall_s, usage) = (started.elapsed().as_secs_f64(), process.usage()?);
     process.stop()?;
     Ok(Run { wall_s, cpu_s: usage.cpu_s, peak_bytes: usage.peak_bytes })

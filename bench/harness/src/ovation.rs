@@ -15,6 +15,20 @@ use crate::meter::{Usage, usage};
 
 /// Partitions of each topic, and so shards.
 pub const PARTITIONS: i32 = 4;
+/// Chat, the input of the boards that are measured.
+pub const CHAT: &str = "events.chat";
+/// The job `boards`: who wrote most in each channel in the last five minutes.
+pub const ROLLING_BOARD: &str = r#"
+[jobs.boards]
+lateness = "2s"
+[[jobs.boards.boards]]
+name = "top_chatters"
+source = "chat"
+item = "user"
+window = { kind = "rolling", length = "5m", slide = "10s" }
+k = 100
+emit_every = "10s"
+"#;
 /// How long anything may take that is waited for.
 const DEADLINE: Duration = Duration::from_secs(900);
 
@@ -77,6 +91,19 @@ impl Bench {
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "ovation {}: {said}", arguments.join(" "));
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Publishes so many messages of so many users in 1,000 channels, `rate` a second of event time. The times are past, or they
+    /// would be cut off as from the future.
+    ///
+    /// # Errors
+    /// If it fails, with what it said.
+    pub fn simulate_chat(&self, count: u64, users: u32, rate: u32) -> Result<()> {
+        let [count, users, rate] = [count.to_string(), users.to_string(), rate.to_string()];
+        let size = ["--unpaced", "--count", &count, "--rate", &rate, "--start", "1700000040000"];
+        let world = ["--channels", "1000", "--users", &users, "--shares", "chat=1"];
+        self.run(&[&["produce", "simulate"], &size[..], &world].concat())?;
+        Ok(())
     }
 
     /// Starts `ovation process JOB` with these keys of the configuration set.

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use serde_json::json;
 
-use crate::ovation::{Bench, PARTITIONS, Process};
+use crate::ovation::{Bench, CHAT, PARTITIONS, Process};
 
 const JOBS: &str = r#"
 [jobs.boards]
@@ -24,7 +24,6 @@ window = { kind = "all_time" }
 k = 100
 emit_every = "5s"
 "#;
-const TOPIC: &str = "events.chat";
 const CHANNELS: u64 = 1_000;
 const START_MICROS: u64 = 1_700_000_040_000_000;
 
@@ -57,7 +56,7 @@ pub fn measure(binary: &Path, options: &Options) -> Result<()> {
 
     feed(options.keys)?;
     let process = bench.process("boards", &keeping("2s"))?;
-    bench.wait_until_committed("boards", &[TOPIC])?;
+    bench.wait_until_committed("boards", &[CHAT])?;
     settle(&process)?;
     let get = |process: &Process, name: &str| process.metric(name).with_context(|| format!("no {name}"));
     writeln!(
@@ -69,7 +68,7 @@ pub fn measure(binary: &Path, options: &Options) -> Result<()> {
     let (count, bytes) = (get(&process, "snapshots")?, get(&process, "snapshot_bytes")?);
     let tenth = options.keys / 100;
     feed(tenth)?;
-    bench.wait_until_committed("boards", &[TOPIC])?;
+    bench.wait_until_committed("boards", &[CHAT])?;
     settle(&process)?;
     writeln!(
         out,
@@ -83,7 +82,7 @@ pub fn measure(binary: &Path, options: &Options) -> Result<()> {
 
     let process = bench.process("boards", &keeping("1h"))?;
     feed(options.since)?;
-    bench.wait_until_committed("boards", &[TOPIC])?;
+    bench.wait_until_committed("boards", &[CHAT])?;
     process.kill()?;
     // Input goes on while nobody reads: the first commit has something to commit.
     feed(1_000)?;
@@ -107,7 +106,7 @@ pub fn measure(binary: &Path, options: &Options) -> Result<()> {
         process.usage()?.cpu_s
     )?;
     ensure!(get(&process, "replayed")? >= options.since as i64 / 2, "a newer snapshot was found");
-    bench.wait_until_committed("boards", &[TOPIC])?;
+    bench.wait_until_committed("boards", &[CHAT])?;
     process.stop()?;
     bench.stop()
 }
@@ -125,7 +124,7 @@ fn produce(bench: &Bench, numbers: std::ops::Range<u64>, keys: u64) -> Result<()
     for number in numbers {
         let (user, time) = (number * 7_919 % keys, START_MICROS + number * 200);
         let event = json!({
-            "topic": TOPIC,
+            "topic": CHAT,
             "record": {
                 "event_id": format!("measured:{number}"),
                 "event_time": time,

@@ -317,7 +317,6 @@ fn a_save_that_ends_after_its_shard_was_made_anew_is_not_built_upon() {
     other_half(&log, world, "a save that came late");
 }
 
-/// A store that does not answer until it is let.
 #[test]
 fn a_slow_store_does_not_hold_processing_up() {
     let folder = tempfile::tempdir().expect("a folder");
