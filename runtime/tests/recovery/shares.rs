@@ -10,7 +10,6 @@ use kafka::{
     Assignment, Committed, Consumer, ConsumerOptions, Log, LogError, OffsetCommit, Polled, Position, Record,
     TopicPartition, murmur2_partition,
 };
-use runtime::horizon::Horizon;
 use runtime::{Answer, JobMetrics, Now, Worker, WorkerError};
 use schemas::{Timestamp, Topic};
 
@@ -18,7 +17,8 @@ use super::compare;
 use super::faulty_store::FaultyStore;
 use super::snapshots::snapshots;
 use super::world::{
-    PARTITIONS, START_MS, Settings, World, committed, count, job, make_records, new_log, produce, run,
+    PARTITIONS, START_MS, Settings, World, committed, count, horizons, job, make_records, new_log, produce,
+    run,
 };
 
 fn now(elapsed_micros: i64) -> Now {
@@ -246,20 +246,10 @@ fn commits_tell_who_owns_a_shard_and_what_is_stored() {
     world.steps(40);
     produce(&log, &make_records(3)[200..300]);
     world.steps(40);
-    let mut reader = log
-        .join(&ConsumerOptions {
-            group: "ovation-all".to_owned(),
-            topics: Vec::new(),
-            instance_id: None,
-            session_timeout: Duration::from_secs(10),
-        })
-        .expect("a member");
-    let partition = TopicPartition::new(Topic::Chat.name(), 1);
-    let committed = reader.committed(&[partition]).expect("positions").remove(0).expect("a position");
-    let horizon = Horizon::from_metadata(&committed.metadata).expect("readable").expect("a horizon");
+    let (offset, horizon) = horizons(&log).remove(1);
     assert_eq!(horizon.note.owner.as_deref(), Some("http://worker-0"));
     assert!(horizon.note.snapshot_at.is_some() && horizon.note.committed_at > horizon.note.snapshot_at);
-    assert!(horizon.note.snapshot_offset.is_some_and(|offset| 0 < offset && offset <= committed.offset));
+    assert!(horizon.note.snapshot_offset.is_some_and(|stored| 0 < stored && stored <= offset));
 }
 
 #[test]

@@ -15,7 +15,7 @@ use schemas::Topic;
 
 use super::compare;
 use super::faulty_store::FaultyStore;
-use super::world::{Settings, World, count, make_records, new_log, produce, run};
+use super::world::{PARTITIONS, Settings, World, count, horizons, make_records, new_log, produce, run};
 
 pub fn snapshots(store: &Arc<FaultyStore>, every: Duration) -> SnapshotOptions {
     let store = SnapshotStore {
@@ -299,17 +299,28 @@ fn a_save_that_ends_after_its_shard_was_made_anew_is_not_built_upon() {
     produce(&log, &records[100..150]);
     world.steps(60);
     assert_eq!(held.lock().expect("no panic").len(), 1);
+    let stored = || -> Vec<_> {
+        horizons(&log).into_iter().map(|(_, horizon)| horizon.note.snapshot_offset).collect()
+    };
+    let (restored, stored_before) = (count(&world.metrics.restores), stored());
     log.inject(Fault::Refuse(ErrorClass::MustAbort));
     produce(&log, &records[150..160]);
-    world.steps(10);
+    while count(&world.metrics.restores) < restored + u64::from(PARTITIONS) {
+        world.steps(1);
+    }
     assert_eq!(count(&world.metrics.aborts), 1);
     let saved = count(&world.metrics.snapshots);
     let late = held.lock().expect("no panic").pop().expect("a save");
     late.now_or_never().expect("done at once");
     world.steps(1);
     assert_eq!(count(&world.metrics.snapshots), saved + 1);
-    // What is stored from now on must not build on it.
+    // What is committed next, and stored from now on, must not build on it.
     produce(&log, &records[160..200]);
+    let before = horizons(&log);
+    while horizons(&log) == before {
+        world.steps(1);
+    }
+    assert_eq!(stored(), stored_before);
     world.steps(60);
     assert!(count(&world.metrics.snapshots) > saved + 1);
     world.crash(0);

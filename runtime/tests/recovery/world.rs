@@ -6,10 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use kafka::memory::{Faults, MemoryLog};
-use kafka::{Assignment, Consumer, Log, Outgoing, Partitioned, Producer, TopicPartition};
+use kafka::{
+    Assignment, Committed, Consumer, ConsumerOptions, Log, Outgoing, Partitioned, Producer, TopicPartition,
+};
 use processors::{Job, JobConfig};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use runtime::horizon::Horizon;
 use runtime::{Guarantee, JobMetrics, Now, SnapshotOptions, Worker, WorkerOptions};
 use schemas::json::JsonReader;
 use schemas::{
@@ -331,6 +334,25 @@ pub fn committed(log: &MemoryLog, topic: Topic) -> Vec<Value> {
             return records;
         }
     }
+}
+
+/// What is committed for each partition of the job's chat.
+pub fn horizons(log: &MemoryLog) -> Vec<(i64, Horizon)> {
+    let options = ConsumerOptions {
+        group: "ovation-all".to_owned(),
+        topics: Vec::new(),
+        instance_id: None,
+        session_timeout: Duration::from_secs(10),
+    };
+    let partitions: Vec<TopicPartition> =
+        (0..PARTITIONS as i32).map(|number| TopicPartition::new(Topic::Chat.name(), number)).collect();
+    let positions = log.join(&options).expect("a member").committed(&partitions).expect("positions");
+    let readable = |position: Option<Committed>| {
+        let position = position.expect("a position");
+        let horizon = Horizon::from_metadata(&position.metadata).expect("readable").expect("a horizon");
+        (position.offset, horizon)
+    };
+    positions.into_iter().map(readable).collect()
 }
 
 /// What identifies a record, so that two of the same are a repetition.
