@@ -1,7 +1,7 @@
 //! Leaderboards through the driver: how many events a second one core takes in, by how many keys there are.
 //!
-//! `cargo bench -p processors --bench boards`. `keys` spreads messages of so many users over a thousand channels and counts them in
-//! a rolling window; `kinds` runs boards of each kind over the same reactions. `one_channel` fills one channel with so many users and
+//! `cargo bench -p processors --bench boards`. `keys` counts messages of so many users of a thousand channels in a
+//! rolling window that has them all; `kinds` runs boards of each kind over the same reactions. `one_channel` fills one channel with so many users and
 //! then measures what a tick costs in which a hundred of them change: it follows the users that change and the k places that are
 //! shown, and the number of users only by its logarithm. Every record that a job would publish is made, and dropped.
 //!
@@ -101,19 +101,25 @@ fn bench(bencher: Bencher<'_, '_>, job: &Job, events: &[Event<'static>]) {
     bencher.counter(ItemsCount::new(events.len())).bench_local(|| run(job, events));
 }
 
-#[divan::bench(args = [10_000, 100_000, 1_000_000], sample_count = 3, sample_size = 1)]
+/// Every key is in the window before the measuring begins, and the measured events fall on keys at random.
+#[divan::bench(args = [10_000, 100_000, 1_000_000, 10_000_000], sample_count = 3, sample_size = 1)]
 fn keys(bencher: Bencher<'_, '_>, keys: usize) {
     let job = job(
-        "source = 'chat'\nitem = 'user'\nk = 100\nretract = false\nwindow = { kind = 'rolling', length = '5m', slide = '10s' }\nemit_every = '10s'\nentries_max = 100000000",
+        "source = 'chat'\nitem = 'user'\nk = 10\nretract = false\nwindow = { kind = 'rolling', length = '1h', slide = '1m' }\nemit_every = '10s'\nentries_max = 100000000",
     );
+    let mut driver = Driver::new(&job);
+    let mut push = |index: usize, user: usize| {
+        let message = message(index, time(index), user % 1_000, user);
+        driver.push(Topic::Chat, message.header().ingest_time, &message);
+        driver.take().len()
+    };
+    (0..keys).for_each(|user| drop(push(user, user)));
     let mut next = numbers();
-    let events: Vec<_> = (0..EVENTS)
-        .map(|index| {
-            let user = next(keys);
-            message(index, time(index), user % 1_000, user)
-        })
-        .collect();
-    bench(bencher, &job, &events);
+    let mut index = keys;
+    bencher.counter(ItemsCount::new(EVENTS)).bench_local(|| {
+        index += EVENTS;
+        (index - EVENTS..index).map(|index| push(index, next(keys))).sum::<usize>()
+    });
 }
 
 #[divan::bench(

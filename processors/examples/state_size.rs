@@ -18,6 +18,7 @@ source = 'chat'
 item = 'user'
 window = { kind = 'all_time' }
 k = 10
+entries_max = 20000000
 ";
 /// Users of one channel.
 const USERS: usize = 1_000;
