@@ -21,7 +21,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use kafka::TopicPartition;
 use kafka::broker::BrokerLog;
-use processors::Job;
+use processors::{Job, StateSize};
 use runtime::horizon::Horizon;
 use runtime::{Answer, Desk, JobMetrics, RunningJob};
 use schemas::json::JsonReader;
@@ -205,11 +205,30 @@ async fn metrics(State(endpoint): State<Arc<Endpoint>>) -> Response {
             // Writing to a string cannot fail.
             writeln!(text, "ovation_job_{name}{{job=\"{job}\"}} {value}").ok();
         }
+        for (operator, size) in served.metrics.state() {
+            for (name, value) in held(&size) {
+                writeln!(text, "ovation_job_state_{name}{{job=\"{job}\",operator=\"{operator}\"}} {value}")
+                    .ok();
+            }
+        }
         for (reason, count) in served.metrics.dead() {
             writeln!(text, "ovation_job_dead_letters{{job=\"{job}\",reason=\"{reason}\"}} {count}").ok();
         }
     }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
+}
+
+/// What an operator holds; what the names mean is said at [`StateSize`].
+fn held(size: &StateSize) -> [(&'static str, u64); 7] {
+    [
+        ("groups", size.groups),
+        ("items", size.items),
+        ("pending", size.pending),
+        ("entries", size.entries),
+        ("forgotten", size.forgotten),
+        ("dedup_ids", size.dedup_ids),
+        ("bytes_estimate", size.bytes_estimate),
+    ]
 }
 
 fn counters(metrics: &JobMetrics) -> [(&'static str, i64); 20] {

@@ -113,7 +113,8 @@ fn keys(bencher: Bencher<'_, '_>, keys: usize) {
         driver.push(Topic::Chat, message.header().ingest_time, &message);
         driver.take().len()
     };
-    (0..keys).for_each(|user| drop(push(user, user)));
+    let filled: usize = (0..keys).map(|user| push(user, user)).sum();
+    divan::black_box(filled);
     let mut next = numbers();
     let mut index = keys;
     bencher.counter(ItemsCount::new(EVENTS)).bench_local(|| {

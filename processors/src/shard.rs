@@ -264,22 +264,22 @@ impl Shard {
     /// How much state there is. Cheap.
     #[must_use]
     pub fn size(&self) -> StateSize {
-        let dedup_ids: usize =
-            self.inputs.iter().filter_map(|input| Some(input.memory.as_ref()?.len())).sum();
-        let mut total = StateSize {
-            dedup_ids: dedup_ids as u64,
-            bytes_estimate: (dedup_ids * dedup::ID_BYTES) as u64,
+        let mut total = StateSize::default();
+        self.sizes().for_each(|(_, size)| total += size);
+        total
+    }
+
+    /// How much of it each operator has: boards by their names, `engagement`, candles by their intervals, `moderation`, and the ids
+    /// in `dedup`. Cheap.
+    pub fn sizes(&self) -> impl Iterator<Item = (String, StateSize)> + '_ {
+        let ids: usize = self.inputs.iter().filter_map(|input| Some(input.memory.as_ref()?.len())).sum();
+        let dedup = StateSize {
+            dedup_ids: ids as u64,
+            bytes_estimate: (ids * dedup::ID_BYTES) as u64,
             ..StateSize::default()
         };
-        for size in self.processors.iter().map(|processor| processor.size()) {
-            total.groups += size.groups;
-            total.items += size.items;
-            total.pending += size.pending;
-            total.entries += size.entries;
-            total.forgotten += size.forgotten;
-            total.bytes_estimate += size.bytes_estimate;
-        }
-        total
+        let of_processors = self.processors.iter().map(|processor| (processor.name(), processor.size()));
+        of_processors.chain([("dedup".to_owned(), dedup)])
     }
 }
 

@@ -10,6 +10,7 @@ pub(crate) mod bytes;
 pub(crate) mod journal;
 
 use std::collections::BTreeMap;
+use std::ops::AddAssign;
 
 use bytes::{Reader, Unreadable};
 
@@ -136,4 +137,16 @@ pub struct StateSize {
     pub dedup_ids: u64,
     /// About how much memory all of it takes.
     pub bytes_estimate: u64,
+}
+
+impl AddAssign for StateSize {
+    fn add_assign(&mut self, more: Self) {
+        self.groups += more.groups;
+        self.items += more.items;
+        self.pending += more.pending;
+        self.entries += more.entries;
+        self.forgotten += more.forgotten;
+        self.dedup_ids += more.dedup_ids;
+        self.bytes_estimate += more.bytes_estimate;
+    }
 }

@@ -3,8 +3,13 @@
 //! Always holds: counters only rise, and are exact once the workers have stopped. Gauges are the last known value.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+
+use processors::StateSize;
+
+/// What the shards of one worker hold, by operator.
+pub(crate) type Held = Mutex<BTreeMap<String, StateSize>>;
 
 /// One job's counters.
 #[derive(Debug, Default)]
@@ -59,6 +64,8 @@ pub struct JobMetrics {
     /// The lowest watermark of the shards here, in microseconds since 1970; [`i64::MIN`] before the first event.
     pub watermark_micros: AtomicI64,
     dead: Mutex<BTreeMap<&'static str, u64>>,
+    /// Of the workers that there are.
+    held: Mutex<Vec<Weak<Held>>>,
 }
 
 impl JobMetrics {
@@ -72,6 +79,28 @@ impl JobMetrics {
     #[must_use]
     pub fn dead(&self) -> BTreeMap<&'static str, u64> {
         self.dead.lock().map(|dead| dead.clone()).unwrap_or_default()
+    }
+
+    /// Where a worker is to tell what its shards hold, until it ends.
+    pub(crate) fn new_held(&self) -> Arc<Held> {
+        let held = Arc::default();
+        if let Ok(mut all) = self.held.lock() {
+            all.retain(|one| one.strong_count() > 0);
+            all.push(Arc::downgrade(&held));
+        }
+        held
+    }
+
+    /// How much state the shards here hold, by operator, as of the last commits.
+    #[must_use]
+    pub fn state(&self) -> BTreeMap<String, StateSize> {
+        let mut state: BTreeMap<String, StateSize> = BTreeMap::new();
+        let all = self.held.lock().map(|all| all.clone()).unwrap_or_default();
+        for held in all.iter().filter_map(Weak::upgrade) {
+            let Ok(held) = held.lock() else { continue };
+            held.iter().for_each(|(operator, size)| *state.entry(operator.clone()).or_default() += *size);
+        }
+        state
     }
 }
 

@@ -23,7 +23,7 @@ use crate::assignment::Shares;
 use crate::horizon::{Note, UnreadableHorizon};
 use crate::intake::{Context, Intake, take_record};
 use crate::live::LiveShard;
-use crate::metrics::JobMetrics;
+use crate::metrics::{Held, JobMetrics};
 pub use crate::options::{Guarantee, WorkerOptions};
 use crate::outlet::Outlet;
 use crate::query::Query;
@@ -106,6 +106,7 @@ pub struct Worker<L: Log> {
     /// The name under which the job's snapshots are kept.
     pub(crate) folder: String,
     intake: Intake,
+    held: Arc<Held>,
     committed_at_micros: i64,
     status_at_micros: i64,
 }
@@ -158,6 +159,7 @@ impl<L: Log> Worker<L> {
             shares: Shares::default(),
             keeper,
             folder,
+            held: metrics.new_held(),
             metrics,
             topics,
             committed_at_micros: i64::MIN,
@@ -263,6 +265,7 @@ impl<L: Log> Worker<L> {
         self.committed_at_micros = now.elapsed_micros;
         self.prepare_snapshots(now);
         self.tell_progress(now);
+        self.tell_sizes();
         let ready: Vec<i32> = self.shards.values().filter(|s| s.has_news).map(|s| s.number).collect();
         if ready.is_empty() && !self.outlet.is_open() {
             return Ok(());
@@ -290,6 +293,14 @@ impl<L: Log> Worker<L> {
         self.metrics.watermark_micros.store(watermark, Ordering::Relaxed);
         self.take_snapshot(ready, now);
         Ok(())
+    }
+
+    /// Tells the metrics what the shards hold.
+    fn tell_sizes(&self) {
+        let Ok(mut held) = self.held.lock() else { return };
+        held.clear();
+        let sizes = self.shards.values().flat_map(|shard| shard.shard.sizes());
+        sizes.for_each(|(operator, size)| *held.entry(operator).or_default() += size);
     }
 
     /// Now and then a shard that is being rebuilt commits what it had, for the sake of the note that goes with it.

@@ -253,6 +253,29 @@ fn commits_tell_who_owns_a_shard_and_what_is_stored() {
 }
 
 #[test]
+fn metrics_tell_what_the_shards_of_all_workers_hold_while_they_live() {
+    let log = new_log();
+    produce(&log, &make_records(3));
+    let (settings, metrics) = (Settings::new(2), Arc::<JobMetrics>::default());
+    let worker = |number| {
+        Worker::new(log.clone(), job(), settings.options(number), Arc::clone(&metrics)).expect("a worker")
+    };
+    let mut workers = vec![worker(0), worker(1)];
+    for step in 0..300 {
+        workers.iter_mut().for_each(|worker| worker.step(now(step * 20_000)).expect("a step"));
+    }
+    assert!(workers.iter().all(|worker| worker.shard_numbers().count() == 1));
+    let held = |metrics: &JobMetrics| metrics.state().get("board.all").copied().unwrap_or_default();
+    let of_both = held(&metrics);
+    assert!(of_both.entries > 0 && of_both.bytes_estimate > 0, "{of_both:?}");
+    // All channels are in shard 1.
+    workers.retain(|worker| worker.shard_numbers().eq([1]));
+    assert_eq!(held(&metrics), of_both);
+    workers.clear();
+    assert!(metrics.state().is_empty());
+}
+
+#[test]
 fn a_board_is_found_where_its_shard_is() {
     let log = new_log();
     produce(&log, &make_records(3));
