@@ -302,7 +302,7 @@ pub struct VerifyArguments {
 #[derive(Debug, Args)]
 pub struct TailArguments {
     /// The topic: events.chat, events.reactions, events.viewers, events.trades, results.leaderboards,
-    /// results.engagement, results.markets, results.moderation, ovation.dead-letter
+    /// results.engagement, results.markets, results.moderation, ovation.dead-letter, ovation.partials
     #[arg(value_name = "TOPIC")]
     pub topic: Topic,
     /// Start with the oldest record instead of the next.

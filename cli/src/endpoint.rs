@@ -78,11 +78,7 @@ pub(crate) fn serve(
     stop: &Arc<AtomicBool>,
 ) -> Result<JoinHandle<Result<()>>> {
     let served = |(job, running): &(Arc<Job>, &RunningJob)| Served {
-        boards: checked
-            .config
-            .jobs
-            .get(&job.name)
-            .map_or(Vec::new(), |config| config.boards.iter().map(|board| board.name.clone()).collect()),
+        boards: job.board_names().map(str::to_owned).collect(),
         job: Arc::clone(job),
         desk: running.desk.clone(),
         metrics: Arc::clone(&running.metrics),

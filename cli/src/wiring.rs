@@ -134,7 +134,10 @@ pub(crate) fn worker_options(
 
 /// The job's configuration, defaults included, as a hash: state is taken over by the same configuration only.
 fn fingerprint(checked: &Checked, job: &str) -> String {
-    let written = checked.config.jobs.get(job).map(|config| format!("{config:?}")).unwrap_or_default();
+    // A second stage is configured with the job that it belongs to.
+    let first = checked.jobs.iter().find(|known| known.name == job).and_then(|job| job.first.as_deref());
+    let config = checked.config.jobs.get(first.unwrap_or(job));
+    let written = config.map(|config| format!("{config:?}")).unwrap_or_default();
     checksum(written.as_bytes())
 }
 

@@ -18,6 +18,8 @@ pub struct Stamp<'a> {
     pub job: &'a str,
     /// The shard.
     pub shard: i32,
+    /// How many shards the job has.
+    pub shard_count: i32,
     /// The shard's watermark.
     pub watermark: Timestamp,
     /// The clock's time.
@@ -26,11 +28,15 @@ pub struct Stamp<'a> {
     pub input_offsets: &'a BTreeMap<String, i64>,
 }
 
-/// Fills in the freshness of a record, all but `as_of`, which the processor set.
+/// Fills in the freshness of a record, all but `as_of`, which the processor set; and of a partial where it comes from.
 ///
 /// The watermark shown is never before `as_of` (a flag goes out ahead of the shard's watermark), and is `as_of` where the
 /// shard has none: before its inputs have all begun, and after they have ended.
 pub fn stamp(output: &mut Output, stamp: &Stamp<'_>) {
+    if let Output::Partial(partial) = output {
+        partial.event_id = format!("{}/{}/{}", stamp.job, stamp.shard, partial.event_id);
+        partial.shard_count = stamp.shard_count;
+    }
     let freshness = output.freshness_mut();
     freshness.watermark = match stamp.watermark {
         Timestamp::MIN | Timestamp::MAX => freshness.as_of,
@@ -42,7 +48,7 @@ pub fn stamp(output: &mut Output, stamp: &Stamp<'_>) {
     freshness.input_offsets = stamp.input_offsets.clone();
 }
 
-/// Runs one job, as its shard 0.
+/// Runs one job, as its shard 0, and its second stage if it has one.
 pub struct Driver {
     job: String,
     shard: Shard,
@@ -50,6 +56,7 @@ pub struct Driver {
     clock: Timestamp,
     out: Vec<Output>,
     stamped_len: usize,
+    second: Option<Box<Driver>>,
 }
 
 impl Driver {
@@ -63,6 +70,7 @@ impl Driver {
             clock: Timestamp::MIN,
             out: Vec::new(),
             stamped_len: 0,
+            second: job.second.as_ref().map(|second| Box::new(Driver::new(second))),
         }
     }
 
@@ -102,6 +110,7 @@ impl Driver {
     /// Ends the input: every window is closed. Returns the records that were not taken yet.
     #[must_use]
     pub fn finish(mut self) -> Vec<Output> {
+        // To the second stage the end of the input is the progress that the first has made.
         self.shard.advance_to(Timestamp::MAX, &mut self.out);
         self.stamp();
         self.out
@@ -112,12 +121,25 @@ impl Driver {
             let known = Stamp {
                 job: &self.job,
                 shard: 0,
+                shard_count: 1,
                 watermark: self.shard.watermark(),
                 computed_at: self.clock,
                 input_offsets: &self.input_offsets,
             };
             stamp(output, &known);
         }
+        self.pass_on();
         self.stamped_len = self.out.len();
+    }
+
+    /// Gives the second stage what is for it, and takes its records.
+    fn pass_on(&mut self) {
+        let Some(second) = &mut self.second else { return };
+        let is_partial = |output: &mut Output| matches!(output, Output::Partial(_));
+        for output in self.out.extract_if(self.stamped_len.., is_partial).collect::<Vec<_>>() {
+            let Output::Partial(partial) = output else { continue };
+            second.push(Topic::Partials, self.clock, &Event::Partial(Box::new(partial)));
+            self.out.append(&mut second.take());
+        }
     }
 }

@@ -2,14 +2,17 @@
 //!
 //! Always holds: it was validated; every shard of it is built alike. Does not know: how many shards there are.
 
+use std::sync::Arc;
+
 use schemas::Topic;
 
 use crate::engagement::{Engagement, EngagementSpec};
-use crate::leaderboards::{Board, BoardSpec};
+use crate::leaderboards::{Board, BoardSpec, Stage as BoardStage};
 use crate::markets::{CandleSpec, Candles};
 use crate::moderation::{Moderation, ModerationSpec};
 use crate::processor::Processor;
-use crate::shard::{Shard, ShardSettings};
+use crate::shard::{Shard, ShardSettings, Stage};
+use crate::sources::Sources;
 
 /// A job that [`crate::config::JobConfig::validate`] found sound.
 #[derive(Clone)]
@@ -20,6 +23,10 @@ pub struct Job {
     pub settings: ShardSettings,
     /// The topics that it reads, in the order of the table of topics. All have one partitioning.
     pub inputs: Vec<Topic>,
+    /// The job that makes the boards of which no shard of this one has a whole group, from what this one tells it.
+    pub second: Option<Arc<Job>>,
+    /// Of such a job, the name of the one that it follows.
+    pub first: Option<String>,
     pub(crate) boards: Vec<BoardSpec>,
     pub(crate) engagement: Option<EngagementSpec>,
     pub(crate) candles: Vec<CandleSpec>,
@@ -50,7 +57,20 @@ impl Job {
     /// A shard that has seen nothing.
     #[must_use]
     pub fn shard(&self) -> Shard {
-        Shard::new(self.settings, &self.inputs, self.build())
+        let shard = Shard::new(self.settings, &self.inputs, self.build());
+        let steps = self.boards.iter().filter(|board| board.stage == BoardStage::First);
+        match (&self.first, steps.map(|board| board.emit_every_micros).min()) {
+            (Some(first), _) => {
+                shard.with_stage(Stage::Second { first: first.clone(), sources: Sources::default() })
+            }
+            (None, Some(step_micros)) => shard.with_stage(Stage::First { step_micros, is_idle_told: false }),
+            (None, None) => shard,
+        }
+    }
+
+    /// The names of the boards that it shows.
+    pub fn board_names(&self) -> impl Iterator<Item = &str> {
+        self.boards.iter().filter(|board| board.stage != BoardStage::First).map(|board| board.name.as_str())
     }
 }
 

@@ -20,6 +20,7 @@ mod moderation;
 mod pending;
 pub mod processor;
 pub mod shard;
+mod sources;
 pub mod state;
 pub mod windows;
 

@@ -9,7 +9,8 @@
 use std::collections::BTreeMap;
 
 use schemas::{
-    CandleResult, EngagementResult, Event, Freshness, LeaderboardResult, ModerationFlag, Timestamp, Topic,
+    BoardPartial, CandleResult, EngagementResult, Event, Freshness, LeaderboardResult, ModerationFlag,
+    Timestamp, Topic,
 };
 
 use crate::state::{Chunk, StateError, StateSize};
@@ -46,7 +47,7 @@ pub enum Disposition {
     Ignored,
 }
 
-/// A result on its way out.
+/// A result on its way out, or what goes to the job's second stage.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
 #[allow(
@@ -58,6 +59,7 @@ pub enum Output {
     Engagement(EngagementResult),
     Candle(CandleResult),
     Flag(ModerationFlag),
+    Partial(BoardPartial),
 }
 
 impl Output {
@@ -69,6 +71,7 @@ impl Output {
             Output::Engagement(_) => Topic::Engagement,
             Output::Candle(_) => Topic::Markets,
             Output::Flag(_) => Topic::Moderation,
+            Output::Partial(_) => Topic::Partials,
         }
     }
 
@@ -80,6 +83,10 @@ impl Output {
             Output::Engagement(result) => result.channel_id.clone(),
             Output::Candle(result) => format!("{}:{}/{}", result.venue, result.symbol, result.interval_s),
             Output::Flag(flag) => flag.channel_id.clone(),
+            Output::Partial(partial) => match (&partial.board, &partial.group) {
+                (Some(board), Some(group)) => format!("{board}/{group}"),
+                _ => partial.freshness.job.clone(),
+            },
         }
     }
 
@@ -90,6 +97,7 @@ impl Output {
             Output::Engagement(result) => &mut result.freshness,
             Output::Candle(result) => &mut result.freshness,
             Output::Flag(flag) => &mut flag.freshness,
+            Output::Partial(partial) => &mut partial.freshness,
         }
     }
 }

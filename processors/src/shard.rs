@@ -5,10 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use schemas::{EngagementResult, Event, LeaderboardResult, Timestamp, Topic};
+use schemas::{
+    BoardPartial, EngagementResult, Event, Freshness, LeaderboardResult, PartialKind, Timestamp, Topic,
+};
 
 use crate::dedup::{self, Memory};
 use crate::processor::{Arrival, Disposition, Output, Processor};
+use crate::sources::Sources;
 use crate::state::bytes::{Stored, stored};
 use crate::state::{Chunk, Head, StateError, StateSize};
 
@@ -68,7 +71,18 @@ pub struct Shard {
     inputs: Vec<Input>,
     watermark: Timestamp,
     processors: Vec<Box<dyn Processor>>,
+    stage: Stage,
     head: Head,
+}
+
+/// Where a shard's records go, and where its clock comes from.
+pub(crate) enum Stage {
+    /// Records are results, clocks follow event times.
+    Only,
+    /// There is a second stage: it is told whenever the watermark passes a multiple of `step_micros`, and if the shard has no events.
+    First { step_micros: i64, is_idle_told: bool },
+    /// The clock follows the shards of the first stage, the job of this name.
+    Second { first: String, sources: Sources },
 }
 
 impl Shard {
@@ -82,7 +96,13 @@ impl Shard {
             memory: (settings.dedup_for_micros > 0).then(|| Memory::new(settings.dedup_for_micros, ids_max)),
         };
         let inputs = topics.iter().map(input).collect();
-        Shard { settings, inputs, watermark: Timestamp::MIN, processors, head: Head::default() }
+        let (watermark, stage) = (Timestamp::MIN, Stage::Only);
+        Shard { settings, inputs, watermark, processors, stage, head: Head::default() }
+    }
+
+    /// The same shard as a stage of two.
+    pub(crate) fn with_stage(self, stage: Stage) -> Self {
+        Shard { stage, ..self }
     }
 
     /// The shard's watermark: every window that ends at or before it is closed.
@@ -105,6 +125,11 @@ impl Shard {
             debug_assert!(false, "{topic} is not an input of this shard");
             return Taken::default();
         };
+        if let (Stage::Second { first, .. }, Event::Partial(partial)) = (&self.stage, event)
+            && partial.freshness.job != *first
+        {
+            return Taken::default();
+        }
         let claimed = event.header().event_time;
         let latest = ingest_time.plus_micros(self.settings.future_skew_micros).min(LATEST);
         let event_time = claimed.min(latest).max(EARLIEST);
@@ -116,7 +141,14 @@ impl Shard {
         clock.is_idle = false;
         let raised_to = std::mem::take(&mut clock.is_raised).then_some(clock.watermark);
         let arrival = Arrival { topic, offset, event_time, partition_watermark: clock.watermark };
-        clock.watermark = clock.watermark.max(event_time.plus_micros(-self.settings.lateness_micros));
+        let reached = match (&mut self.stage, event) {
+            (Stage::Second { sources, .. }, Event::Partial(partial)) => {
+                sources.hear(partial);
+                sources.watermark()
+            }
+            _ => event_time.plus_micros(-self.settings.lateness_micros),
+        };
+        clock.watermark = clock.watermark.max(reached);
         let (mut is_taken, mut is_late) = (false, false);
         for processor in &mut self.processors {
             match processor.process(event, &arrival, out) {
@@ -137,8 +169,14 @@ impl Shard {
     pub fn advance(&mut self, out: &mut Vec<Output>) {
         let busy = self.inputs.iter().map(|input| &input.clock).filter(|clock| !clock.is_idle);
         let least = busy.map(|clock| clock.watermark).min();
-        if let Some(least) = least {
-            self.advance_to(least, out);
+        match (least, &mut self.stage) {
+            (Some(least), _) => self.advance_to(least, out),
+            (None, Stage::First { is_idle_told, .. }) if self.watermark == Timestamp::MIN => {
+                if !std::mem::replace(is_idle_told, true) {
+                    out.push(tell(PartialKind::Idle, Timestamp::default()));
+                }
+            }
+            (None, _) => {}
         }
     }
 
@@ -167,12 +205,17 @@ impl Shard {
         if watermark <= self.watermark {
             return;
         }
-        self.watermark = watermark;
+        let before = std::mem::replace(&mut self.watermark, watermark);
         for input in &mut self.inputs {
             input.clock.raise(watermark);
         }
         for processor in &mut self.processors {
             processor.advance(watermark, out);
+        }
+        if let Stage::First { step_micros, .. } = self.stage
+            && watermark.floor(step_micros) > before
+        {
+            out.push(tell(PartialKind::Progress, watermark));
         }
     }
 
@@ -199,13 +242,16 @@ impl Shard {
     /// snapshot, both may give one name and version to different contents.
     pub fn save(&mut self, is_known: &dyn Fn(&str, u64) -> bool) -> Vec<Chunk> {
         let mut chunks = Vec::new();
-        let (watermark, inputs) = (self.watermark, &self.inputs);
+        let (watermark, inputs, stage) = (self.watermark, &self.inputs, &self.stage);
         self.head.save("shard".to_owned(), is_known, &mut chunks, |out| {
             watermark.put(out);
             (inputs.len() as u64).put(out);
             for input in inputs {
                 input.topic.put(out);
                 input.clock.put(out);
+            }
+            if let Stage::Second { sources, .. } = stage {
+                sources.put(out);
             }
         });
         for input in &mut self.inputs {
@@ -226,8 +272,14 @@ impl Shard {
     pub fn restore(&mut self, chunks: Vec<Chunk>) -> Result<(), StateError> {
         let chunks: BTreeMap<String, Chunk> =
             chunks.into_iter().map(|chunk| (chunk.name.clone(), chunk)).collect();
-        let (watermark, clocks): (_, Vec<(Topic, Clock)>) =
-            self.head.restore("shard", &chunks, |head| Ok((head.get()?, head.get()?)))?;
+        let stage = &mut self.stage;
+        let (watermark, clocks): (_, Vec<(Topic, Clock)>) = self.head.restore("shard", &chunks, |head| {
+            let read = (head.get()?, head.get()?);
+            if let Stage::Second { sources, .. } = stage {
+                *sources = head.get()?;
+            }
+            Ok(read)
+        })?;
         self.watermark = watermark;
         if !clocks.iter().map(|(topic, _)| *topic).eq(self.inputs.iter().map(|input| input.topic)) {
             return Err(StateError::new("shard", "is of a job that reads other topics"));
@@ -281,6 +333,20 @@ impl Shard {
         let of_processors = self.processors.iter().map(|processor| (processor.name(), processor.size()));
         of_processors.chain([("dedup".to_owned(), dedup)])
     }
+}
+
+/// What a first stage tells the second besides scores.
+fn tell(kind: PartialKind, as_of: Timestamp) -> Output {
+    let word = if kind == PartialKind::Idle { "idle" } else { "progress" };
+    Output::Partial(BoardPartial {
+        event_id: format!("{word}/{}", as_of.micros()),
+        kind,
+        shard_count: 1,
+        board: None,
+        group: None,
+        scores: Vec::new(),
+        freshness: Freshness { as_of, ..Freshness::default() },
+    })
 }
 
 impl Clock {

@@ -57,17 +57,47 @@ fn boards_that_cannot_be_are_refused() {
         (
             "item = 'user'",
             "item = 'emoji'",
-            "boards[0].item: source \"chat\" has no such item: it ranks user or emote",
+            "boards[0].item: source \"chat\" has no such item: it ranks user, emote or channel",
         ),
         (
             "source = 'chat'\nitem = 'user'",
             "source = 'reactions'\nitem = 'emote'",
-            "boards[0].item: source \"reactions\" has no such item: it ranks user, emoji, reaction, poll_option, question or target",
+            "boards[0].item: source \"reactions\" has no such item: it ranks user, emoji, reaction, poll_option, question, target or channel",
         ),
         (
             "k = 10",
             "k = 10\ngroup = 'symbol'",
-            "boards[0].group: source \"chat\" is grouped by channel: write that or leave it out",
+            "boards[0].group: source \"chat\" has no such group: it has channel or global",
+        ),
+        (
+            "k = 10",
+            "k = 10\ngroup = ['global', 'channel']",
+            "boards[0].group: must begin with channel, by which the events of \"chat\" are spread over shards: write",
+        ),
+        (
+            "source = 'chat'",
+            "source = 'reactions'\ngroup = ['global', 'currency']",
+            "boards[0].group: is global and something else: global is everything, write it alone",
+        ),
+        (
+            "k = 10",
+            "k = 10\ngroup = []",
+            "boards[0].group: is empty: leave it out, or write \"global\" for one board over everything",
+        ),
+        (
+            "item = 'user'",
+            "item = 'channel'\ngroup = 'channel'",
+            "boards[0].item: is what the board is for, so that each would have one place: use group = \"global\"",
+        ),
+        (
+            "item = 'user'",
+            "item = 'emote'\ngroup = 'global'\nscore = 'distinct_users'\nretract = true",
+            "boards[0].retract: cannot take back from largest values and distinct users over several channels: write false",
+        ),
+        (
+            "source = 'chat'\nitem = 'user'",
+            "source = 'reactions'\nitem = 'poll_option'\ngroup = 'poll'\nscore = 'votes'",
+            "boards[0].score: counts one vote per user in each group, which has to be within one channel: group by",
         ),
         (
             "k = 10",
@@ -89,6 +119,16 @@ fn boards_that_cannot_be_are_refused() {
         assert_eq!(found.len(), 1, "{to}: {found:?}");
         assert!(found[0].starts_with(expected), "{to}: {}", found[0]);
     }
+    let session =
+        problems(&BOARD.replace("k = 10", "k = 10\ngroup = 'global'").replace(
+            "{ kind = 'rolling', length = '5m', slide = '10s' }",
+            "{ kind = 'session', gap = '5m' }",
+        ));
+    assert_eq!(session.len(), 1, "{session:?}");
+    assert!(
+        session[0]
+            .starts_with("boards[0].window.kind: is session, but no shard sees when all channels pause")
+    );
     let twice = format!("{BOARD}{}", BOARD.replace("lateness = '2s'\n", ""));
     assert_eq!(
         problems(&twice),

@@ -279,7 +279,7 @@ impl Model<'_> {
                     startup.extend(viewer.startup_ms);
                     latency.extend(viewer.live_latency_ms);
                 }
-                Event::Trade(_) => panic!("no trades"),
+                Event::Trade(_) | Event::Partial(_) => panic!("no trades"),
             }
         }
         let is_final = tick == end;

@@ -75,6 +75,7 @@ impl Pseudonyms {
                 self.replace(&mut event.session_id);
             }
             Event::Trade(event) => self.replace_user(&mut event.user_id, &mut None),
+            Event::Partial(_) => {}
         }
     }
 }

@@ -74,6 +74,7 @@ impl<L: Log> Worker<L> {
         self.shares.owned.extend(partitions.iter().cloned());
         self.note_split_shards(now);
         self.refuse_split_shards(now)?;
+        self.count_shards()?;
         let is_new = |number: &i32| partitions.iter().any(|partition| partition.partition == *number);
         let numbers: BTreeSet<i32> = self.whole_shards().into_iter().filter(is_new).collect();
         self.begin(&numbers, now)?;
@@ -97,6 +98,15 @@ impl<L: Log> Worker<L> {
         }
         info!(job = self.job.name, shards = ?self.shares.numbers(), "partitions assigned");
         Ok(())
+    }
+
+    /// Counts what a second stage has to know: the shards that there are, and its own.
+    fn count_shards(&mut self) -> Result<(), WorkerError> {
+        let (Some((_, input)), true) = (self.topics.first(), self.job.second.is_some()) else {
+            return Ok(());
+        };
+        self.shard_count = self.log.partition_count(input)?.unwrap_or(0);
+        self.outlet.count_partial_partitions(&self.log)
     }
 
     /// From where a partition of ours is to be read.

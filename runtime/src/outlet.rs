@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use kafka::{Log, Outgoing, Partitioned, Position};
 use processors::Output;
-use schemas::{DeadLetter, Encoder, Message, Topic};
+use schemas::{BoardPartial, DeadLetter, Encoder, Message, PartialKind, Topic};
 
 use crate::delivery::{Delivery, delivery};
 use crate::metrics::{JobMetrics, add};
@@ -21,6 +21,8 @@ pub(crate) struct Outlet<L: Log> {
     metrics: Arc<JobMetrics>,
     is_open: bool,
     results: u64,
+    /// Of the topic that a second stage reads.
+    partial_partitions: i32,
     buffer: Vec<u8>,
 }
 
@@ -38,6 +40,7 @@ impl<L: Log> Outlet<L> {
             metrics,
             is_open: false,
             results: 0,
+            partial_partitions: 0,
             buffer: Vec::new(),
         })
     }
@@ -50,20 +53,43 @@ impl<L: Log> Outlet<L> {
     pub(crate) fn send_result(&mut self, output: &Output, now: Now) -> Result<(), WorkerError> {
         let key = output.key();
         match output {
-            Output::Leaderboard(result) => self.send(result, &key, now),
-            Output::Engagement(result) => self.send(result, &key, now),
-            Output::Candle(result) => self.send(result, &key, now),
-            Output::Flag(flag) => self.send(flag, &key, now),
+            Output::Leaderboard(result) => self.send(result, &key, Partitioned::ByKey, now),
+            Output::Engagement(result) => self.send(result, &key, Partitioned::ByKey, now),
+            Output::Candle(result) => self.send(result, &key, Partitioned::ByKey, now),
+            Output::Flag(flag) => self.send(flag, &key, Partitioned::ByKey, now),
+            Output::Partial(partial) => self.send_partial(partial, &key, now),
         }?;
         self.results += 1;
         Ok(())
     }
 
     pub(crate) fn send_dead_letter(&mut self, letter: &DeadLetter, now: Now) -> Result<(), WorkerError> {
-        self.send(letter, &letter.topic, now)
+        self.send(letter, &letter.topic, Partitioned::ByKey, now)
     }
 
-    fn send<M: Message>(&mut self, message: &M, key: &str, now: Now) -> Result<(), WorkerError> {
+    /// Scores go where the board's group is; how far this shard has come every shard of the second stage must know.
+    fn send_partial(&mut self, partial: &BoardPartial, key: &str, now: Now) -> Result<(), WorkerError> {
+        if partial.kind == PartialKind::Scores {
+            return self.send(partial, key, Partitioned::ByKey, now);
+        }
+        (0..self.partial_partitions)
+            .try_for_each(|number| self.send(partial, key, Partitioned::To(number), now))
+    }
+
+    /// Asks how many shards a second stage has.
+    pub(crate) fn count_partial_partitions(&mut self, log: &L) -> Result<(), WorkerError> {
+        let topic = format!("{}{}", self.topic_prefix, Topic::Partials);
+        self.partial_partitions = log.partition_count(&topic)?.unwrap_or(0);
+        Ok(())
+    }
+
+    fn send<M: Message>(
+        &mut self,
+        message: &M,
+        key: &str,
+        partition: Partitioned,
+        now: Now,
+    ) -> Result<(), WorkerError> {
         self.buffer.clear();
         self.encoder
             .encode(message, &mut self.buffer)
@@ -72,7 +98,7 @@ impl<L: Log> Outlet<L> {
         let topic: Topic = M::TOPIC;
         self.delivery.send(&Outgoing {
             topic: &format!("{}{topic}", self.topic_prefix),
-            partition: Partitioned::ByKey,
+            partition,
             timestamp_ms: now.wall.millis(),
             key: Some(key.as_bytes()),
             value: Some(&self.buffer),

@@ -67,6 +67,8 @@ impl Query {
 #[derive(Clone)]
 pub struct Desk {
     workers: Vec<SyncSender<Query>>,
+    /// Whether the job is a second stage: its shards have groups by board and group, those of others by group.
+    is_second: bool,
     /// How many partitions the job's inputs have.
     partition_count: Arc<dyn Fn() -> Result<Option<i32>, LogError> + Send + Sync>,
 }
@@ -75,20 +77,25 @@ impl Desk {
     /// A desk for so many workers, and where each gets its questions.
     pub(crate) fn new(
         workers: usize,
+        is_second: bool,
         partition_count: impl Fn() -> Result<Option<i32>, LogError> + Send + Sync + 'static,
     ) -> (Self, Vec<Receiver<Query>>) {
         let (workers, questions) = (0..workers).map(|_| sync_channel(WAITING_MAX)).unzip();
-        (Desk { workers, partition_count: Arc::new(partition_count) }, questions)
+        (Desk { workers, is_second, partition_count: Arc::new(partition_count) }, questions)
     }
 
-    /// Asks what `board` shows for `group` (a channel_id) now. Waits at most about `timeout`.
+    /// Asks what `board` shows for `group` now. Waits at most about `timeout`.
     ///
     /// # Errors
     /// If the log does not tell how many partitions there are.
     pub fn query(&self, board: &str, group: &str, timeout: Duration) -> Result<Answer, LogError> {
         let count =
             (self.partition_count)()?.ok_or_else(|| LogError::fatal("the job's input topic is missing"))?;
-        let shard = murmur2_partition(group.as_bytes(), count);
+        let shard = if self.is_second {
+            murmur2_partition(format!("{board}/{group}").as_bytes(), count)
+        } else {
+            murmur2_partition(group.as_bytes(), count)
+        };
         Ok(self.ask(shard, board, group, timeout))
     }
 

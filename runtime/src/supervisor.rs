@@ -78,8 +78,9 @@ pub fn start<L: Log>(
     let options: Vec<WorkerOptions> = (0..workers).map(options).collect();
     let prefix = options.first().map(|options| options.topic_prefix.clone()).unwrap_or_default();
     let (counted, input) = (log.clone(), job.inputs.first().map(|topic| format!("{prefix}{topic}")));
-    let (desk, questions) =
-        Desk::new(workers, move || input.as_ref().map_or(Ok(None), |input| counted.partition_count(input)));
+    let (desk, questions) = Desk::new(workers, job.first.is_some(), move || {
+        input.as_ref().map_or(Ok(None), |input| counted.partition_count(input))
+    });
     let spawn = |(number, (options, questions)): (usize, (WorkerOptions, Receiver<Query>))| {
         let (log, job, metrics, stop) =
             (log.clone(), Arc::clone(job), Arc::clone(&metrics), Arc::clone(stop));

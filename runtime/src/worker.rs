@@ -107,6 +107,8 @@ pub struct Worker<L: Log> {
     pub(crate) folder: String,
     intake: Intake,
     held: Arc<Held>,
+    /// Partitions of the job's inputs; of interest to a second stage.
+    pub(crate) shard_count: i32,
     committed_at_micros: i64,
     status_at_micros: i64,
 }
@@ -162,6 +164,7 @@ impl<L: Log> Worker<L> {
             held: metrics.new_held(),
             metrics,
             topics,
+            shard_count: 0,
             committed_at_micros: i64::MIN,
             status_at_micros: i64::MIN,
         })
@@ -250,6 +253,7 @@ impl<L: Log> Worker<L> {
             let known = Stamp {
                 job: &self.job.name,
                 shard: number,
+                shard_count: self.shard_count,
                 watermark: shard.watermark(),
                 computed_at: now.wall,
                 input_offsets: &shard.input_offsets(),
@@ -358,7 +362,9 @@ impl<L: Log> Worker<L> {
         for shard in self.shards.values_mut() {
             let mut idle = Vec::new();
             for input in &mut shard.inputs {
-                if input.is_idle || now.elapsed_micros - input.quiet_since_micros < idle_after {
+                // How far a first stage has come, and whether a shard of it is idle, is in the log.
+                let is_told = input.topic == Topic::Partials;
+                if is_told || input.is_idle || now.elapsed_micros - input.quiet_since_micros < idle_after {
                     continue;
                 }
                 input.quiet_since_micros = now.elapsed_micros;

@@ -18,7 +18,9 @@ use serde_avro_fast::de::{DeserializerConfig, DeserializerState};
 use serde_avro_fast::ser::{SerializerConfig, SerializerState};
 
 use crate::event::{ChatEvent, Event, InvalidValue, ReactionEvent, TradeEvent, ViewerEvent};
-use crate::result::{CandleResult, DeadLetter, EngagementResult, LeaderboardResult, ModerationFlag};
+use crate::result::{
+    BoardPartial, CandleResult, DeadLetter, EngagementResult, LeaderboardResult, ModerationFlag,
+};
 use crate::topics::Topic;
 
 /// Bytes before the datum.
@@ -42,7 +44,7 @@ macro_rules! travels_in {
 travels_in! {
     ChatEvent<'_> => Chat, ReactionEvent<'_> => Reactions, ViewerEvent<'_> => Viewers, TradeEvent<'_> => Trades,
     LeaderboardResult => Leaderboards, EngagementResult => Engagement, CandleResult => Markets,
-    ModerationFlag => Moderation, DeadLetter => DeadLetter,
+    ModerationFlag => Moderation, DeadLetter => DeadLetter, BoardPartial => Partials,
 }
 
 /// The schema registry's id for the value schema of each topic.
@@ -159,6 +161,7 @@ impl Encoder {
             Event::Reaction(event) => self.encode(event, buffer),
             Event::Viewer(event) => self.encode(event, buffer),
             Event::Trade(event) => self.encode(event, buffer),
+            Event::Partial(partial) => self.encode(&**partial, buffer),
         }
     }
 }
@@ -172,6 +175,7 @@ impl Event<'_> {
             Event::Reaction(_) => Topic::Reactions,
             Event::Viewer(_) => Topic::Viewers,
             Event::Trade(_) => Topic::Trades,
+            Event::Partial(_) => Topic::Partials,
         }
     }
 }
@@ -276,13 +280,14 @@ impl Decoder {
     /// See [`DecodeError`].
     ///
     /// # Panics
-    /// If `topic` is not one of [`Topic::EVENTS`]: only the program chooses it.
+    /// If `topic` is neither one of [`Topic::EVENTS`] nor [`Topic::Partials`]: only the program chooses it.
     pub fn decode_event<'a>(&self, topic: Topic, payload: &'a [u8]) -> Result<Event<'a>, DecodeError> {
         let event = match topic {
             Topic::Chat => Event::Chat(self.decode(payload)?),
             Topic::Reactions => Event::Reaction(self.decode(payload)?),
             Topic::Viewers => Event::Viewer(self.decode(payload)?),
             Topic::Trades => Event::Trade(self.decode(payload)?),
+            Topic::Partials => Event::Partial(Box::new(self.decode(payload)?)),
             _ => unreachable!("{topic} does not carry events"),
         };
         event.check()?;

@@ -1,4 +1,4 @@
-//! The four kinds of events that producers publish.
+//! The four kinds of events that producers publish, and what else a job may read.
 //!
 //! Always holds: a struct has exactly the fields of its schema in `avro/`, in the same order; field docs live
 //! there. Strings borrow from the decoded buffer. [`Event::check`] says whether the values make sense.
@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::decimal::Amount;
+use crate::result::BoardPartial;
 use crate::text::Text;
 use crate::time::Timestamp;
 
@@ -240,7 +241,7 @@ pub enum Aggressor {
     Unknown,
 }
 
-/// Any event.
+/// Any event: of a producer, or of a job's first stage to its second.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub enum Event<'a> {
@@ -248,6 +249,7 @@ pub enum Event<'a> {
     Reaction(ReactionEvent<'a>),
     Viewer(ViewerEvent<'a>),
     Trade(TradeEvent<'a>),
+    Partial(Box<BoardPartial>),
 }
 
 /// What all events have in common.
@@ -272,7 +274,7 @@ pub struct InvalidValue {
     pub problem: &'static str,
 }
 
-fn require(holds: bool, field: &'static str, problem: &'static str) -> Result<(), InvalidValue> {
+pub(crate) fn require(holds: bool, field: &'static str, problem: &'static str) -> Result<(), InvalidValue> {
     if holds { Ok(()) } else { Err(InvalidValue { field, problem }) }
 }
 
@@ -293,6 +295,7 @@ impl Event<'_> {
             Event::Trade(e) => {
                 (&e.event_id, e.event_time, e.ingest_time, &e.source, &e.channel_id, &e.user_id)
             }
+            Event::Partial(partial) => return header_of_partial(partial),
         };
         Header { event_id, event_time, ingest_time, source, channel_id, user_id: user_id.as_deref() }
     }
@@ -304,6 +307,7 @@ impl Event<'_> {
             Event::Reaction(event) => event.ingest_time = ingest_time,
             Event::Viewer(event) => event.ingest_time = ingest_time,
             Event::Trade(event) => event.ingest_time = ingest_time,
+            Event::Partial(partial) => partial.freshness.computed_at = ingest_time,
         }
     }
 
@@ -314,6 +318,7 @@ impl Event<'_> {
             Event::Reaction(event) => event.event_time = event_time,
             Event::Viewer(event) => event.event_time = event_time,
             Event::Trade(event) => event.event_time = event_time,
+            Event::Partial(partial) => partial.freshness.as_of = event_time.plus_micros(1),
         }
     }
 
@@ -330,7 +335,21 @@ impl Event<'_> {
             Event::Reaction(event) => event.check(),
             Event::Viewer(event) => event.check(),
             Event::Trade(event) => event.check(),
+            Event::Partial(partial) => partial.check(),
         }
+    }
+}
+
+/// A partial happens just before its tick, on the channel of its board.
+fn header_of_partial(partial: &BoardPartial) -> Header<'_> {
+    let freshness = &partial.freshness;
+    Header {
+        event_id: &partial.event_id,
+        event_time: freshness.as_of.plus_micros(-1),
+        ingest_time: freshness.computed_at,
+        source: &freshness.job,
+        channel_id: partial.board.as_deref().unwrap_or(&freshness.job),
+        user_id: None,
     }
 }
 

@@ -24,8 +24,8 @@ pub use event::{
     TradeEvent, ViewerEvent, ViewerKind,
 };
 pub use result::{
-    CandleResult, DeadLetter, EngagementResult, Freshness, HistogramBucket, LeaderboardEntry,
-    LeaderboardResult, ModerationFlag, RetentionPoint, SketchRegister, SuggestedAction,
+    BoardPartial, CandleResult, DeadLetter, EngagementResult, Freshness, HistogramBucket, LeaderboardEntry,
+    LeaderboardResult, ModerationFlag, PartialKind, PartialScore, RetentionPoint, SketchRegister, SuggestedAction,
 };
 pub use text::Text;
 pub use time::Timestamp;

@@ -1,6 +1,6 @@
 //! The table of topics: one row for each, from which creation, checks and documentation derive.
 //!
-//! Always holds: the rows are in the order in which data flows; topics of one co-partition group have the same
+//! Always holds: the rows are in the order in which data flows, and what is internal comes last; topics of one co-partition group have the same
 //! number of partitions and the same key. Does not know: the prefix and the sizes that a deployment chooses.
 
 use std::fmt;
@@ -27,6 +27,8 @@ pub enum Topic {
     Moderation,
     /// `ovation.dead-letter`
     DeadLetter,
+    /// `ovation.partials`
+    Partials,
 }
 
 /// Topics that a job may read together must agree on their partitions.
@@ -36,7 +38,7 @@ pub enum Partitioning {
     Channels,
     /// Keyed by venue and symbol.
     Markets,
-    /// Result topics and the dead letter: nobody joins them.
+    /// Result topics, the dead letter and partials: nobody joins them.
     Free,
 }
 
@@ -69,8 +71,22 @@ pub struct TopicSpec {
 }
 
 impl Topic {
-    /// Every topic, in the order in which data flows.
-    pub const ALL: [Topic; 9] = [
+    /// Every topic.
+    pub const ALL: [Topic; 10] = [
+        Topic::Chat,
+        Topic::Reactions,
+        Topic::Viewers,
+        Topic::Trades,
+        Topic::Leaderboards,
+        Topic::Engagement,
+        Topic::Markets,
+        Topic::Moderation,
+        Topic::DeadLetter,
+        Topic::Partials,
+    ];
+
+    /// The topics that go to ClickHouse: all but what jobs tell themselves.
+    pub const STORED: [Topic; 9] = [
         Topic::Chat,
         Topic::Reactions,
         Topic::Viewers,
@@ -150,7 +166,7 @@ const fn results(
     TopicSpec { topic, name, key, about, partitioning, retention, schema }
 }
 
-const TABLE: [TopicSpec; 9] = [
+const TABLE: [TopicSpec; 10] = [
     events(
         Topic::Chat,
         "events.chat",
@@ -222,6 +238,16 @@ const TABLE: [TopicSpec; 9] = [
             "the original topic",
             "records that could not be used, with their original bytes and the reason",
             include_str!("../avro/dead_letter.avsc"),
+        )
+    },
+    TopicSpec {
+        retention: Retention::Time,
+        ..results(
+            Topic::Partials,
+            "ovation.partials",
+            "board/group; progress goes to every partition",
+            "what the shards of a job contribute to boards across them; for the jobs' second stages only",
+            include_str!("../avro/board_partial.avsc"),
         )
     },
 ];

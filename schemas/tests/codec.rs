@@ -44,11 +44,16 @@ fn every_kind_of_value_comes_back() {
     round_trip(&candle());
     round_trip(&flag());
     round_trip(&dead_letter());
+    round_trip(&partial());
     let decoder = Decoder::new(SchemaIds::local());
     let mut encoder = Encoder::new(SchemaIds::local());
-    for event in
-        [Event::Chat(chat()), Event::Reaction(reaction()), Event::Viewer(viewer()), Event::Trade(trade())]
-    {
+    for event in [
+        Event::Chat(chat()),
+        Event::Reaction(reaction()),
+        Event::Viewer(viewer()),
+        Event::Trade(trade()),
+        Event::Partial(Box::new(partial())),
+    ] {
         let mut bytes = Vec::new();
         encoder.encode_event(&event, &mut bytes).expect("fits");
         assert_eq!(decoder.decode_event(event.topic(), &bytes).expect("decodes"), event);
@@ -135,6 +140,15 @@ fn each_kind_of_damage_has_its_error() {
 fn values_that_make_no_sense_are_named() {
     let problem = |event: Event<'_>| event.check().expect_err("no sense").to_string();
     assert_eq!(problem(Event::Reaction(ReactionEvent { count: 0, ..reaction() })), "count is below 1");
+    let partial_problem = |partial: BoardPartial| problem(Event::Partial(Box::new(partial)));
+    assert_eq!(partial_problem(BoardPartial { group: None, ..partial() }), "board is missing in scores");
+    assert_eq!(
+        partial_problem(BoardPartial { shard_count: 0, ..partial() }),
+        "shard is not below shard_count"
+    );
+    let mut no_gain = partial();
+    no_gain.scores[0].reached = None;
+    assert_eq!(partial_problem(no_gain), "scores has a gain or loss that is none");
     let no_currency = ReactionEvent { currency: None, ..reaction() };
     assert_eq!(problem(Event::Reaction(no_currency)), "currency must come with amount_micros");
     let no_code = ReactionEvent { currency: Some("eur".into()), ..reaction() };
@@ -221,7 +235,7 @@ proptest! {
         let decoder = Decoder::new(SchemaIds::local());
         let bytes = [&[0, 0, 0, 0, id], tail.as_slice()].concat();
         for payload in [&bytes, &tail] {
-            for topic in Topic::EVENTS {
+            for topic in Topic::EVENTS.into_iter().chain([Topic::Partials]) {
                 let _either = decoder.decode_event(topic, payload);
             }
             let _either = decoder.decode::<LeaderboardResult>(payload);

@@ -110,4 +110,5 @@ fn published_bytes_decode() {
     check(&candle(), |decoder, bytes| show::<CandleResult>(decoder, bytes));
     check(&flag(), |decoder, bytes| show::<ModerationFlag>(decoder, bytes));
     check(&dead_letter(), |decoder, bytes| show::<DeadLetter>(decoder, bytes));
+    check(&partial(), |decoder, bytes| show::<BoardPartial>(decoder, bytes));
 }

@@ -233,6 +233,7 @@ impl Maker<'_> {
             Event::Reaction(reaction) => reaction.count = 0,
             Event::Viewer(viewer) => viewer.session_id = text(""),
             Event::Trade(trade) => trade.quantity = Amount::ZERO,
+            Event::Partial(_) => {}
         }
         let value = self.encode(&event);
         self.write_dead(&valid, timestamp_ms, value, "invalid_value");

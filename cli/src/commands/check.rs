@@ -60,7 +60,8 @@ pub(super) fn run(checked: &Checked, format: OutputFormat) -> Result<()> {
 }
 
 fn job_report(checked: &Checked, job: &Job) -> Option<JobReport> {
-    let written = checked.config.jobs.get(&job.name)?;
+    // A second stage is configured with the job that it belongs to.
+    let written = checked.config.jobs.get(job.first.as_ref().unwrap_or(&job.name))?;
     let named = |topic: &str| format!("{}{topic}", checked.config.topic_prefix);
     let snapshots = &checked.config.snapshots;
     let mut processors = job.explain();

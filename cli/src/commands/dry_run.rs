@@ -21,7 +21,10 @@ use crate::config::Checked;
 use super::produce;
 
 pub(super) fn run(checked: &Checked, arguments: &DryRunArguments) -> Result<()> {
-    let jobs = checked.select(&arguments.jobs)?;
+    let mut jobs = checked.select(&arguments.jobs)?;
+    // A second stage runs with its first.
+    jobs.retain(|job| job.first.is_none());
+    anyhow::ensure!(!jobs.is_empty(), "a second stage is run with its first: name the job without `.global`");
     let recordings = produce::open(&arguments.input, None)?;
     let mut run = DryRun::new(&jobs, arguments.only_final);
     for event in merge_by_event_time(recordings) {
@@ -162,7 +165,7 @@ impl Printer {
                     Output::Leaderboard(result) => (result.is_final, result.window_end.is_some()),
                     Output::Engagement(result) => (result.is_final, true),
                     Output::Candle(result) => (result.is_final, true),
-                    Output::Flag(_) => (true, true),
+                    Output::Flag(_) | Output::Partial(_) => (true, true),
                 };
                 if !has_end {
                     self.last_open.insert(output.key(), output);
@@ -184,6 +187,7 @@ impl Printer {
             Output::Engagement(result) => self.print(&key, result),
             Output::Candle(result) => self.print(&key, result),
             Output::Flag(flag) => self.print(&key, flag),
+            Output::Partial(partial) => self.print(&key, partial),
         }
     }
 

@@ -121,23 +121,35 @@ fn as_json(shard: &ShardStatus) -> Value {
 fn reset(checked: &Checked, name: &String, to: &ResetTo) -> Result<()> {
     let log = wiring::log(checked)?;
     let jobs = checked.select(std::slice::from_ref(name))?;
-    let job = jobs.first().context("no job")?;
-    let group = group(checked, job);
-    let members = log.group_members(&group)?;
-    if !members.is_empty() {
-        bail!("{} members run job {name}: stop them first", members.len());
+    if let Some(first) = jobs.first().and_then(|job| job.first.as_ref()) {
+        bail!("{name} makes boards of what {first} tells it, and is set back with it: reset {first}");
     }
+    for job in &jobs {
+        let members = log.group_members(&group(checked, job))?;
+        if !members.is_empty() {
+            bail!("{} members run job {}: stop them first", members.len(), job.name);
+        }
+    }
+    for job in &jobs {
+        // What the first stage has told so far it tells again.
+        let to = if job.first.is_some() { &ResetTo::Latest } else { to };
+        reset_one(checked, &log, job, to)?;
+    }
+    Ok(())
+}
+
+fn reset_one(checked: &Checked, log: &BrokerLog, job: &Job, to: &ResetTo) -> Result<()> {
     let partitions: Vec<TopicPartition> =
-        partitions(checked, &log, job)?.into_iter().map(|(_, partition)| partition).collect();
+        partitions(checked, log, job)?.into_iter().map(|(_, partition)| partition).collect();
     let offsets: Vec<i64> = match to {
-        ResetTo::Earliest => bounds(&log, &partitions, |(start, _)| start)?,
-        ResetTo::Latest => bounds(&log, &partitions, |(_, end)| end)?,
+        ResetTo::Earliest => bounds(log, &partitions, |(start, _)| start)?,
+        ResetTo::Latest => bounds(log, &partitions, |(_, end)| end)?,
         ResetTo::Time(timestamp) => log.offsets_at(&partitions, timestamp.millis())?,
     };
     // Snapshots belong to the history that ends here.
     if let Some(store) = wiring::snapshot_store(checked)? {
         super::runtime()?
-            .block_on(store.delete(&folder(checked, name)))
+            .block_on(store.delete(&folder(checked, &job.name)))
             .context("cannot delete the job's snapshots")?;
     }
     let position = |(partition, offset): (&TopicPartition, &i64)| Position {
@@ -146,7 +158,7 @@ fn reset(checked: &Checked, name: &String, to: &ResetTo) -> Result<()> {
         metadata: String::new(),
     };
     let positions: Vec<Position> = partitions.iter().zip(&offsets).map(position).collect();
-    log.set_group_positions(&group, &positions)?;
+    log.set_group_positions(&group(checked, job), &positions)?;
     positions
         .iter()
         .try_for_each(|position| output::line(format!("{}: {}", position.partition, position.offset)))

@@ -44,12 +44,12 @@ impl std::error::Error for Refused {}
 pub struct Checked {
     /// As written.
     pub config: Config,
-    /// The jobs, ready to run, by name.
+    /// The jobs, ready to run, by name; each with its second stage after it, if it has one.
     pub jobs: Vec<Arc<Job>>,
 }
 
 impl Checked {
-    /// The jobs with these names; all if none is named.
+    /// The jobs with these names, and their second stages; all if none is named.
     ///
     /// # Errors
     /// A name that no job has, with the nearest that one has.
@@ -68,7 +68,8 @@ impl Checked {
                 )
             })
         };
-        names.iter().map(find).collect()
+        let named: Vec<Arc<Job>> = names.iter().map(find).collect::<anyhow::Result<_>>()?;
+        Ok(named.into_iter().flat_map(with_second).collect())
     }
 
     /// The broker's address: as named, or the local stack's.
@@ -124,13 +125,18 @@ pub fn parse(name: &str, text: &str, overrides: &[(String, String)]) -> Result<C
     let mut jobs = Vec::new();
     for (job_name, job) in &config.jobs {
         match job.validate(job_name) {
-            Ok(job) => jobs.push(Arc::new(job)),
+            Ok(job) => jobs.extend(with_second(Arc::new(job))),
             Err(errors) => problems.extend(errors.into_iter().map(|error| {
                 locate::describe(name, text, &format!("jobs.{job_name}.{}", error.key), &error.problem)
             })),
         }
     }
     if problems.is_empty() { Ok(Checked { config, jobs }) } else { Err(Refused { problems }) }
+}
+
+fn with_second(job: Arc<Job>) -> impl Iterator<Item = Arc<Job>> {
+    let second = job.second.clone();
+    [job].into_iter().chain(second)
 }
 
 fn check(config: &Config) -> Vec<ConfigError> {

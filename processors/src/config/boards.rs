@@ -3,7 +3,9 @@
 //! Always holds: an unknown key is refused; nothing is checked beyond its type, which is what `checks` is for.
 //! Does not know: the file, or what the keys make of the events.
 
+mod across;
 mod checks;
+mod offers;
 
 use std::fmt;
 
@@ -27,7 +29,8 @@ pub struct BoardConfig {
     /// Which of them.
     #[serde(default)]
     pub filter: BoardFilter,
-    /// What there is one board for, one key or several. Default: channel; for trades: symbol; for poll_option: channel and poll.
+    /// What there is one board for, one key or several. Default: channel; for trades: symbol; for poll_option: channel and poll; for
+    /// channel and symbol as items: global. Boards that are not for each channel (or symbol) are made in two stages.
     pub group: Option<BoardGroups>,
     /// What is ranked.
     pub item: BoardItem,
@@ -102,6 +105,8 @@ pub struct BoardFilter {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BoardGroup {
+    /// Everything: one board, over all shards.
+    Global,
     /// Each channel_id.
     Channel,
     /// Each market, named by its channel_id (venue and symbol).
@@ -124,6 +129,10 @@ pub struct BoardGroups(pub Vec<BoardGroup>);
 pub enum BoardItem {
     /// user_id. Anonymous events are not ranked.
     User,
+    /// channel_id, on boards over several channels.
+    Channel,
+    /// The market, named by its channel_id (venue and symbol), on boards over several markets.
+    Symbol,
     /// An emote's name.
     Emote,
     /// The emoji of reactions of kind emoji.

@@ -4,6 +4,7 @@
 //! lines; whoever read the file does.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use schemas::{SuggestedAction, Topic};
 
@@ -13,6 +14,7 @@ use super::engagement::validate_engagement;
 use super::moderation::validate_moderation;
 use super::{ConfigError, Duration, JobConfig};
 use crate::job::Job;
+use crate::leaderboards::BoardSpec;
 use crate::moderation::{Verdict, action_for};
 use crate::shard::ShardSettings;
 
@@ -21,6 +23,8 @@ const IDS_MIN: u32 = 1_000;
 const IDS_MAX: u32 = 100_000_000;
 /// The worst severity.
 const SEVERITY_MAX: u8 = 4;
+/// What the name of a job's second stage has after the job's own.
+const SECOND_SUFFIX: &str = ".global";
 
 /// What was found wrong so far.
 #[derive(Default)]
@@ -89,6 +93,21 @@ impl Problems {
     }
 }
 
+/// The job that makes boards across the shards of the job called `first`. Its clock comes from there, so nothing is cut off.
+fn second_stage(first: &str, settings: ShardSettings, boards: Vec<BoardSpec>) -> Job {
+    Job {
+        name: format!("{first}{SECOND_SUFFIX}"),
+        settings: ShardSettings { lateness_micros: 0, future_skew_micros: i64::MAX, ..settings },
+        inputs: vec![Topic::Partials],
+        second: None,
+        first: Some(first.to_owned()),
+        boards,
+        engagement: None,
+        candles: Vec::new(),
+        moderation: None,
+    }
+}
+
 impl JobConfig {
     /// Checks the job called `name` and makes it ready to run.
     ///
@@ -97,7 +116,10 @@ impl JobConfig {
     pub fn validate(&self, name: &str) -> Result<Job, Vec<ConfigError>> {
         let mut problems = Problems::default();
         problems.require_name(name, "name");
-        let boards = validate_boards(&self.boards, &mut problems);
+        problems.require(!name.ends_with(SECOND_SUFFIX), "name", || {
+            format!("`{name}` ends in {SECOND_SUFFIX}, as second stages do: give it another")
+        });
+        let (boards, second_boards) = validate_boards(&self.boards, &mut problems);
         let engagement =
             self.engagement.as_ref().and_then(|config| validate_engagement(config, &mut problems));
         let candles = self.candles.as_ref().map(|config| validate_candles(config, &mut problems));
@@ -122,15 +144,19 @@ impl JobConfig {
         if !problems.0.is_empty() {
             return Err(problems.0);
         }
+        let settings = ShardSettings {
+            lateness_micros: self.lateness.micros(),
+            future_skew_micros: self.future_skew.micros(),
+            dedup_for_micros: self.dedup_for.micros(),
+            dedup_ids_max: self.dedup_ids_max as usize,
+        };
+        let second = (!second_boards.is_empty()).then(|| second_stage(name, settings, second_boards));
         Ok(Job {
             name: name.to_owned(),
-            settings: ShardSettings {
-                lateness_micros: self.lateness.micros(),
-                future_skew_micros: self.future_skew.micros(),
-                dedup_for_micros: self.dedup_for.micros(),
-                dedup_ids_max: self.dedup_ids_max as usize,
-            },
+            settings,
             inputs: inputs.into_iter().collect(),
+            second: second.map(Arc::new),
+            first: None,
             boards,
             engagement,
             candles: candles.unwrap_or_default(),

@@ -59,7 +59,7 @@ impl Activity {
             Event::Chat(event) => chat(event),
             Event::Reaction(event) => Some(reaction(event)),
             Event::Viewer(event) => viewer(event),
-            Event::Trade(_) => None,
+            Event::Trade(_) | Event::Partial(_) => None,
         }
     }
 }

@@ -10,27 +10,40 @@ use schemas::{LeaderboardResult, Timestamp};
 use super::contributions::{Change, Contribution, Retracted, group_prefix};
 use super::group::{Added, Gain, Group};
 use super::window::Window;
-use super::{Board, ONLY_PANE, Remembered};
+use super::{Board, ONLY_PANE, Remembered, Stage};
 use crate::windows::{Span, tick_at_or_after};
 
 impl Board {
     /// Takes in what becomes visible before `tick`. Records of sessions that end meanwhile go to `out`.
     pub(super) fn take_in(&mut self, tick: Timestamp, out: &mut Vec<LeaderboardResult>) {
         self.rules.is_tracked = self.saved.is_tracked();
+        let is_first = self.spec.stage == Stage::First;
+        let mut merges = Vec::new();
         for entry in self.pending.take(tick) {
             match entry.value {
+                Change::Add(contribution) if is_first => {
+                    // What cannot be taken back need not be kept.
+                    if !self.spec.retracts || self.add(&contribution) {
+                        self.note_gain(entry.visible_from, contribution);
+                    }
+                }
                 Change::Add(contribution) => {
                     self.close_if_over(&contribution.group, entry.visible_from, tick, out);
                     self.add(&contribution);
                 }
+                Change::Merge(merge) => merges.push(merge),
                 Change::TakeBack(retraction) => {
                     for name in self.groups_of(&retraction.channel) {
                         self.close_if_over(&name, entry.visible_from, tick, out);
                         self.take_back(&name, &retraction.what);
+                        if is_first {
+                            self.note_losses(&name);
+                        }
                     }
                 }
             }
         }
+        self.merge(merges);
         while self.messages.front().is_some_and(|oldest| !self.is_remembered(oldest)) {
             self.messages.pop_front();
         }
@@ -50,7 +63,8 @@ impl Board {
         self.groups.keys().filter(|name| name.starts_with(&prefix)).map(Arc::clone).collect()
     }
 
-    fn add(&mut self, contribution: &Contribution) {
+    /// Adds to a group. False if there is no room, or a later vote counts.
+    pub(super) fn add(&mut self, contribution: &Contribution) -> bool {
         while self.entry_count >= self.spec.entries_max && self.forget_oldest() {}
         let is_full = self.entry_count >= self.spec.entries_max;
         let pane = self.saved.note(self.pane_of(contribution.event_time));
@@ -69,7 +83,7 @@ impl Board {
             if group.is_new() {
                 self.groups.remove(&contribution.group);
             }
-            return;
+            return false;
         }
         if let Some(id) = &contribution.message
             && let Some(id) = group.remember(id, self.last_message + 1, &gain, self.rules.is_tracked)
@@ -93,10 +107,11 @@ impl Board {
         if !std::mem::replace(&mut group.is_changed, true) {
             self.changed.push(Arc::clone(&contribution.group));
         }
+        true
     }
 
     /// The pane in which something counts that becomes visible in the open window.
-    fn pane_of(&self, event_time: Timestamp) -> Timestamp {
+    pub(super) fn pane_of(&self, event_time: Timestamp) -> Timestamp {
         match self.spec.window {
             Window::Rolling { slide_micros, .. } => event_time.floor(slide_micros),
             _ => self.window.map_or(ONLY_PANE, |window| window.start),

@@ -12,6 +12,7 @@ use schemas::{ChatKind, Event, Timestamp};
 
 use super::BoardSpec;
 use super::cell::Scoring;
+use super::partials::Merge;
 use super::scores::scores;
 use crate::config::{BoardGroup, BoardSource};
 use crate::state::bytes::{Reader, Stored, Unreadable, stored};
@@ -21,6 +22,8 @@ use crate::state::bytes::{Reader, Stored, Unreadable, stored};
 pub(super) enum Change {
     Add(Contribution),
     TakeBack(Retraction),
+    /// What another stage has added up.
+    Merge(Merge),
 }
 
 /// What an item gains.
@@ -94,6 +97,10 @@ impl Stored for Change {
                 out.push(1);
                 retraction.put(out);
             }
+            Change::Merge(merge) => {
+                out.push(2);
+                merge.put(out);
+            }
         }
     }
 
@@ -101,6 +108,7 @@ impl Stored for Change {
         match reader.take(1)? {
             [0] => reader.get().map(Change::Add),
             [1] => reader.get().map(Change::TakeBack),
+            [2] => reader.get().map(Change::Merge),
             _ => Err(Unreadable("is a change of an unknown kind")),
         }
     }

@@ -4,7 +4,7 @@
 
 use schemas::Topic;
 
-use super::{BoardSpec, ENTRY_BYTES, GROUP_BYTES, ITEM_BYTES, WAITING_BYTES, Window};
+use super::{BoardSpec, ENTRY_BYTES, GROUP_BYTES, ITEM_BYTES, Stage, WAITING_BYTES, Window};
 use crate::explain::{Explained, Memory, names, rate, span, waiting};
 
 impl BoardSpec {
@@ -32,14 +32,21 @@ impl BoardSpec {
         if self.retracts && !reads.contains(&Topic::Chat) {
             reads.insert(0, Topic::Chat);
         }
+        if self.stage == Stage::Second {
+            reads = vec![Topic::Partials];
+        }
+        let (writes, shows) = match self.stage {
+            Stage::First => (Topic::Partials, "ranks nothing, which the second stage does".to_owned()),
+            Stage::Only | Stage::Second => (Topic::Leaderboards, format!("shows the first {}", self.k)),
+        };
         Explained {
             processor: format!("board {}", self.name),
             reads: names(&reads),
-            writes: Topic::Leaderboards.name().to_owned(),
+            writes: writes.name().to_owned(),
             key: "BOARD/GROUP",
             keeps: vec![format!(
-                "every item in {window}; shows the first {}; at most {} entries in a shard",
-                self.k, self.entries_max
+                "every item in {window}; {shows}; at most {} entries in a shard",
+                self.entries_max
             )],
             memory: vec![
                 Memory::new(GROUP_BYTES, "group"),

@@ -35,6 +35,7 @@ impl BoardFilter {
                 Event::Reaction(reaction) => self.matches_reaction(reaction),
                 Event::Viewer(viewer) => self.matches_viewer(viewer),
                 Event::Trade(trade) => self.matches_trade(trade),
+                Event::Partial(_) => false,
             }
     }
 

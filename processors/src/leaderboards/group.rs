@@ -43,6 +43,8 @@ pub(super) struct Rules {
     pub(super) is_by_user: bool,
     /// Whether cells know who their score is from.
     pub(super) keeps_users: bool,
+    /// Whether what is taken back is noted for the second stage.
+    pub(super) keeps_losses: bool,
     /// Whether to remember changes for the next save.
     pub(super) is_tracked: bool,
 }
@@ -111,6 +113,8 @@ pub(super) struct Group {
     touched: Vec<Touched>,
     unsaved: Vec<Arc<str>>,
     total: i128,
+    /// What was taken back since somebody looked: of which pane and item, and how much of the score.
+    pub(super) losses: Vec<(Timestamp, Arc<str>, i128)>,
     previous_ranks: HashMap<Arc<str>, i32, FxBuildHasher>,
     /// The open session.
     pub(super) session: Option<Span>,

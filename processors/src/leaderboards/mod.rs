@@ -32,6 +32,7 @@ mod contributions;
 mod explained;
 mod filter;
 mod group;
+mod partials;
 mod saved;
 mod scores;
 mod spec;
@@ -51,9 +52,10 @@ use crate::windows::{Span, tick_after};
 use changes::count;
 use contributions::{Change, Contributor};
 use group::{Group, Rules};
+use partials::Deltas;
 use saved::Saved;
 pub(crate) use scores::reaction_count;
-pub(crate) use spec::BoardSpec;
+pub(crate) use spec::{BoardSpec, Stage};
 use window::Standing;
 pub(crate) use window::Window;
 
@@ -96,6 +98,8 @@ pub(crate) struct Board {
     forgotten: u64,
     saved: Saved,
     contributor: Contributor,
+    /// In the first of two stages: what happened since the last tick.
+    deltas: Deltas,
 }
 
 impl Board {
@@ -116,6 +120,7 @@ impl Board {
             forgotten: 0,
             saved: Saved::default(),
             contributor: Contributor::new(&spec),
+            deltas: Deltas::default(),
             spec,
         }
     }
@@ -186,8 +191,12 @@ impl Board {
         for name in &names {
             records.extend(self.write_group(tick, name, is_final));
         }
-        records.sort_by(|a, b| a.group.cmp(&b.group));
-        out.extend(records.into_iter().map(Output::Leaderboard));
+        if self.spec.stage == Stage::First {
+            self.write_partials(tick, out);
+        } else {
+            records.sort_by(|a, b| a.group.cmp(&b.group));
+            out.extend(records.into_iter().map(Output::Leaderboard));
+        }
         if is_final {
             self.end_window();
         }
@@ -233,6 +242,9 @@ impl Board {
 
 impl Processor for Board {
     fn process(&mut self, event: &Event<'_>, arrival: &Arrival, _: &mut Vec<Output>) -> Disposition {
+        if self.spec.stage == Stage::Second {
+            return self.file_partial(event, arrival);
+        }
         if let Some(retraction) = contributions::retraction(&self.spec, event) {
             self.pending.file(arrival, Change::TakeBack(retraction));
             return Disposition::Taken;
@@ -274,7 +286,8 @@ impl Processor for Board {
     }
 
     fn query_board(&self, board: &str, group: &str) -> Option<LeaderboardResult> {
-        let found = self.groups.get(group).filter(|_| self.spec.name == board)?;
+        let is_asked = self.spec.name == board && self.spec.stage != Stage::First;
+        let found = self.groups.get(group).filter(|_| is_asked)?;
         Some(self.record(self.last_tick, group, found))
     }
 

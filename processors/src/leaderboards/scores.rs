@@ -47,6 +47,7 @@ pub(super) fn scores<'e>(spec: &BoardSpec, event: &'e Event<'_>, each: &mut dyn 
         Event::Reaction(reaction) => return of_reaction(spec, reaction, each),
         Event::Viewer(viewer) => of_viewer(spec, viewer, each),
         Event::Trade(trade) => of_trade(spec, trade, each),
+        Event::Partial(_) => return false,
     }
     true
 }
@@ -61,6 +62,8 @@ fn of_message<'e>(spec: &BoardSpec, chat: &'e ChatEvent<'_>, each: &mut dyn FnMu
             let value = if spec.score == BoardScore::Count { i128::from(emote.count) } else { 1 };
             each(Score { item: &emote.name, label: None, value });
         }
+    } else if spec.item == BoardItem::Channel {
+        each(Score { item: &chat.channel_id, label: None, value: 1 });
     } else if let Some(user) = &chat.user_id {
         each(Score { item: user, label: label(chat.user_name.as_deref()), value: 1 });
     }
@@ -79,6 +82,7 @@ fn of_reaction<'e>(
         BoardItem::Emoji | BoardItem::PollOption | BoardItem::Question => return true,
         BoardItem::Reaction => Some(kind.name()),
         BoardItem::Target => reaction.target_id.as_deref(),
+        BoardItem::Channel => Some(&*reaction.channel_id),
         _ => reaction.user_id.as_deref(),
     };
     let value = match spec.score {
@@ -99,6 +103,7 @@ fn of_viewer<'e>(spec: &BoardSpec, viewer: &'e ViewerEvent<'_>, each: &mut dyn F
     let item = match spec.item {
         BoardItem::Country => viewer.country.as_deref(),
         BoardItem::Device => viewer.device.as_deref(),
+        BoardItem::Channel => Some(&*viewer.channel_id),
         _ => viewer.user_id.as_deref(),
     };
     let value = match spec.score {
@@ -124,6 +129,7 @@ fn of_trade<'e>(spec: &BoardSpec, trade: &'e TradeEvent<'_>, each: &mut dyn FnMu
             (Some(&*trade.event_id), Some(format!("{} at {}", trade.quantity, trade.price).into()))
         }
         BoardItem::Aggressor => (Some(aggressor_name(trade.aggressor)), None),
+        BoardItem::Symbol => (Some(&*trade.channel_id), Some((*trade.symbol).into())),
         _ => (trade.user_id.as_deref(), None),
     };
     if let (Some(item), Some(value)) = (item, value) {

@@ -7,6 +7,17 @@ use super::group::Rules;
 use super::window::Window;
 use crate::config::{BoardFilter, BoardGroup, BoardItem, BoardScore, BoardSource};
 
+/// What of the way from events to records is done in one place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// All of it: each group is within one shard.
+    Only,
+    /// From events to partials.
+    First,
+    /// From partials to records.
+    Second,
+}
+
 /// A leaderboard as configured, validated.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct BoardSpec {
@@ -24,9 +35,19 @@ pub(crate) struct BoardSpec {
     /// Whether moderators' actions take back what they are about.
     pub(crate) retracts: bool,
     pub(crate) entries_max: usize,
+    pub(crate) stage: Stage,
 }
 
 impl BoardSpec {
+    /// The two stages of a board of which no shard has a whole group. Within a shard its groups are kept by `key`, what the inputs
+    /// are sharded by, so that moderators take back what is of their channel.
+    pub(crate) fn in_two_stages(self, key: BoardGroup) -> (BoardSpec, BoardSpec) {
+        let kept = self.groups.iter().copied().filter(|group| *group != BoardGroup::Global);
+        let groups = [key].into_iter().chain(kept).collect();
+        let first = BoardSpec { groups, k: 0, stage: Stage::First, ..self.clone() };
+        (first, BoardSpec { retracts: false, stage: Stage::Second, ..self })
+    }
+
     /// How it counts.
     pub(super) fn rules(&self) -> Rules {
         let scoring = match self.score {
@@ -43,6 +64,7 @@ impl BoardSpec {
             has_panes,
             is_by_user,
             keeps_users: counts_users || (self.retracts && !is_by_user),
+            keeps_losses: self.stage == Stage::First,
             is_tracked: false,
         }
     }

@@ -100,6 +100,7 @@ fn into_owned(event: Event<'_>) -> Event<'static> {
             quantity: event.quantity,
             aggressor: event.aggressor,
         }),
+        Event::Partial(partial) => Event::Partial(partial),
     }
 }
 

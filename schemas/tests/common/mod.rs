@@ -262,6 +262,37 @@ pub fn dead_letter() -> DeadLetter {
     }
 }
 
+pub fn partial() -> BoardPartial {
+    let score = PartialScore {
+        item: "twitch:20".into(),
+        label: Some("Ada".into()),
+        user_id: None,
+        pane: Some(at(0)),
+        gained: "12.5".parse().expect("a number"),
+        reached: Some(at(7)),
+        visible_from: Some(at(8)),
+        lost: Quote::ZERO,
+    };
+    let taken_back = PartialScore {
+        label: None,
+        user_id: Some("twitch:21".into()),
+        gained: Quote::ZERO,
+        reached: None,
+        visible_from: None,
+        lost: "0.00000000000000000001".parse().expect("a number"),
+        ..score.clone()
+    };
+    BoardPartial {
+        event_id: "leaderboards/3/top_channels/global/10/0".into(),
+        kind: PartialKind::Scores,
+        shard_count: 4,
+        board: Some("top_channels".into()),
+        group: Some("global".into()),
+        scores: vec![score, taken_back],
+        freshness: freshness(),
+    }
+}
+
 prop_compose! {
     pub fn any_chat()(
         id in ".{0,12}", user in proptest::option::of(".{0,8}"), text in proptest::option::of(".{0,80}"),

@@ -102,6 +102,7 @@ impl<'a, P: Producer> Reader<'a, P> {
                 chunk.append(&self.decoder.decode::<schemas::ModerationFlag>(payload)?, &place);
             }
             Topic::DeadLetter => chunk.append(&self.decoder.decode::<DeadLetter>(payload)?, &place),
+            Topic::Partials => unreachable!("the sink does not read partials"),
         }
         Ok(())
     }

@@ -134,6 +134,7 @@ impl Rows for Event<'_> {
             Event::Reaction(event) => &event.stream_id,
             Event::Viewer(event) => &event.stream_id,
             Event::Trade(event) => &event.stream_id,
+            Event::Partial(_) => unreachable!("the sink does not read partials"),
         };
         row.string(header.event_id);
         row.instant(header.event_time);
@@ -147,6 +148,7 @@ impl Rows for Event<'_> {
             Event::Reaction(event) => write_reaction(event, row),
             Event::Viewer(event) => write_viewer(event, row),
             Event::Trade(event) => write_trade(event, row),
+            Event::Partial(_) => unreachable!("the sink does not read partials"),
         }
         place.write(row);
         1

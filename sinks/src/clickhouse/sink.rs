@@ -90,7 +90,7 @@ pub fn run<L: Log>(
     let options = &settings.clickhouse;
     options.check()?;
     let topics: Vec<(String, Topic)> =
-        Topic::ALL.map(|topic| (format!("{}{}", settings.prefix, topic.name()), topic)).into();
+        Topic::STORED.map(|topic| (format!("{}{}", settings.prefix, topic.name()), topic)).into();
     let (sender, done) = channel();
     let writer = Writer::new(options, health.clone(), sender)?;
     let dead_letter_topic = format!("{}{}", settings.prefix, Topic::DeadLetter.name());

@@ -15,6 +15,9 @@ pub struct Table {
 
 impl Table {
     /// The table for a topic.
+    ///
+    /// # Panics
+    /// If the topic is none of [`Topic::STORED`]: only the program chooses it.
     #[must_use]
     pub const fn of(topic: Topic) -> Table {
         let (name, columns) = match topic {
@@ -75,6 +78,7 @@ impl Table {
                 "dead_letters",
                 "original_topic, original_partition, original_offset, `key`, `value`, reason, detail, job, failed_at",
             ),
+            Topic::Partials => unreachable!(),
         };
         Table { name, columns }
     }

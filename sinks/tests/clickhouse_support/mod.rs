@@ -63,7 +63,7 @@ impl Corner {
             replication: 1,
             config: [("retention.ms".to_owned(), "-1".to_owned())].into(),
         };
-        log.create_topics(&Topic::ALL.map(topic)).expect("topics");
+        log.create_topics(&Topic::STORED.map(topic)).expect("topics");
         let clickhouse = ClickHouseOptions {
             url: stack().clickhouse_url().to_owned(),
             database: name.to_owned(),
@@ -123,7 +123,8 @@ impl Corner {
 
     pub fn partitions(&self) -> Vec<TopicPartition> {
         let name = |topic: Topic| format!("{}{}", self.settings.prefix, topic.name());
-        let all = Topic::ALL.into_iter().flat_map(|topic| (0..PARTITIONS).map(move |number| (topic, number)));
+        let all =
+            Topic::STORED.into_iter().flat_map(|topic| (0..PARTITIONS).map(move |number| (topic, number)));
         all.map(|(topic, number)| TopicPartition::new(name(topic), number)).collect()
     }
 
@@ -149,7 +150,7 @@ impl Corner {
             let table = sinks::clickhouse::tables::Table::of(topic).name;
             format!("SELECT uniqExact(topic, partition, offset) AS records FROM {table}")
         };
-        let counts = Topic::ALL.map(count).join(" UNION ALL ");
+        let counts = Topic::STORED.map(count).join(" UNION ALL ");
         self.ask(&format!("SELECT sum(records) FROM ({counts})"))[0].parse().expect("a number")
     }
 

@@ -22,7 +22,7 @@ pub(super) fn records(config: &EngagementConfig, arrived: &[Arrived<'_>], out: &
             Event::Chat(chat) => chat.kind != ChatKind::Unknown,
             Event::Viewer(viewer) => viewer.kind != ViewerKind::Unknown,
             Event::Reaction(_) => true,
-            Event::Trade(_) => false,
+            Event::Trade(_) | Event::Partial(_) => false,
         };
         if !is_counted {
             continue;

@@ -1,18 +1,20 @@
 //! What is refused in the configuration of leaderboards, and what becomes of the rest.
 //!
-//! Always holds: a message says what would be right. A board's group names the key of its events' partitions (the channel or the
-//! market), so that no two shards have parts of one group. Does not know: how boards are computed.
+//! Always holds: a message says what would be right. A board's group begins with the key of its events' partitions (the channel or the
+//! market), so that no two shards have parts of one group, or does not name it: see `across`. Does not know: how boards are computed.
 
 use std::collections::BTreeSet;
 
 use schemas::Topic;
 
+use super::across::{check_across, is_across, is_additive, stages};
+use super::offers::Offer;
 use super::{
     BoardConfig, BoardField, BoardFilter, BoardGroup, BoardItem, BoardScore, BoardSource, WindowConfig,
 };
 use crate::config::duration::Duration;
 use crate::config::validate::Problems;
-use crate::leaderboards::{BoardSpec, Window};
+use crate::leaderboards::{BoardSpec, Stage, Window};
 use crate::windows::{Calendar, Span, instant};
 
 /// Places that a board may have.
@@ -21,102 +23,6 @@ const K_MAX: u32 = 10_000;
 const PANES_MAX: i64 = 10_000;
 /// The longest time between two records of a calendar window: shorter than the shortest day.
 const CALENDAR_EMIT_MAX: Duration = Duration::from_secs(3600);
-
-/// What a source has.
-struct Offer {
-    name: &'static str,
-    items: &'static [(BoardItem, &'static str)],
-    fields: &'static [(BoardField, &'static str)],
-    groups: &'static [(BoardGroup, &'static str)],
-    filters: &'static [&'static str],
-    kinds: &'static [&'static str],
-}
-
-const CHAT: Offer = Offer {
-    name: "chat",
-    items: &[(BoardItem::User, "user"), (BoardItem::Emote, "emote")],
-    fields: &[],
-    groups: &[(BoardGroup::Channel, "channel")],
-    filters: &["channel", "source", "role", "badge", "is_question"],
-    kinds: &[],
-};
-
-const REACTIONS: Offer = Offer {
-    name: "reactions",
-    items: &[
-        (BoardItem::User, "user"),
-        (BoardItem::Emoji, "emoji"),
-        (BoardItem::Reaction, "reaction"),
-        (BoardItem::PollOption, "poll_option"),
-        (BoardItem::Question, "question"),
-        (BoardItem::Target, "target"),
-    ],
-    fields: &[(BoardField::Money, "money"), (BoardField::Count, "count")],
-    groups: &[
-        (BoardGroup::Channel, "channel"),
-        (BoardGroup::Currency, "currency"),
-        (BoardGroup::Poll, "poll"),
-    ],
-    filters: &["channel", "source", "kind", "emoji", "currency", "target"],
-    kinds: &[
-        "emoji",
-        "like",
-        "cheer",
-        "gift",
-        "super_chat",
-        "subscription",
-        "raid",
-        "poll_vote",
-        "question_upvote",
-    ],
-};
-
-const VIEWERS: Offer = Offer {
-    name: "viewers",
-    items: &[(BoardItem::User, "user"), (BoardItem::Country, "country"), (BoardItem::Device, "device")],
-    fields: &[(BoardField::WatchMs, "watch_ms")],
-    groups: &[(BoardGroup::Channel, "channel"), (BoardGroup::Country, "country")],
-    filters: &["channel", "source", "kind", "country", "device"],
-    kinds: &["join", "heartbeat", "leave", "quality"],
-};
-
-const TRADES: Offer = Offer {
-    name: "trades",
-    items: &[(BoardItem::Trade, "trade"), (BoardItem::User, "user"), (BoardItem::Aggressor, "aggressor")],
-    fields: &[
-        (BoardField::Quantity, "quantity"),
-        (BoardField::Price, "price"),
-        (BoardField::Notional, "notional"),
-    ],
-    groups: &[(BoardGroup::Symbol, "symbol")],
-    filters: &["channel", "source", "venue", "symbol", "aggressor"],
-    kinds: &[],
-};
-
-impl BoardSource {
-    /// The topic that has its events.
-    pub(crate) fn topic(self) -> Topic {
-        match self {
-            BoardSource::Chat => Topic::Chat,
-            BoardSource::Reactions => Topic::Reactions,
-            BoardSource::Viewers => Topic::Viewers,
-            BoardSource::Trades => Topic::Trades,
-        }
-    }
-
-    fn offer(self) -> &'static Offer {
-        match self {
-            BoardSource::Chat => &CHAT,
-            BoardSource::Reactions => &REACTIONS,
-            BoardSource::Viewers => &VIEWERS,
-            BoardSource::Trades => &TRADES,
-        }
-    }
-
-    fn has_moderators(self) -> bool {
-        matches!(self, BoardSource::Chat | BoardSource::Reactions)
-    }
-}
 
 /// Words as a sentence has them: "a, b or c".
 fn either<'w>(words: impl IntoIterator<Item = &'w str>) -> String {
@@ -134,23 +40,30 @@ pub(in crate::config) fn board_inputs(board: &BoardConfig) -> impl Iterator<Item
     [board.source.topic()].into_iter().chain(chat)
 }
 
-fn retracts(board: &BoardConfig) -> bool {
-    board.retract.unwrap_or(board.source.has_moderators() && board.window != WindowConfig::AllTime)
+pub(super) fn retracts(board: &BoardConfig) -> bool {
+    let is_possible = is_additive(board.score) || !is_across(board, &groups(board));
+    let is_usual = board.source.has_moderators() && board.window != WindowConfig::AllTime;
+    board.retract.unwrap_or(is_usual && is_possible)
 }
 
 /// The groups as given, or as the item needs them.
 fn groups(board: &BoardConfig) -> Vec<BoardGroup> {
     match (&board.group, board.source, board.item) {
         (Some(groups), ..) => groups.0.clone(),
+        (None, _, BoardItem::Channel | BoardItem::Symbol) => vec![BoardGroup::Global],
         (None, BoardSource::Trades, _) => vec![BoardGroup::Symbol],
         (None, _, BoardItem::PollOption) => vec![BoardGroup::Channel, BoardGroup::Poll],
         (None, ..) => vec![BoardGroup::Channel],
     }
 }
 
-pub(in crate::config) fn validate_boards(boards: &[BoardConfig], problems: &mut Problems) -> Vec<BoardSpec> {
+/// The boards of the job's shards, and those of its second stage.
+pub(in crate::config) fn validate_boards(
+    boards: &[BoardConfig],
+    problems: &mut Problems,
+) -> (Vec<BoardSpec>, Vec<BoardSpec>) {
     let mut names = BTreeSet::new();
-    let mut specs = Vec::new();
+    let (mut specs, mut second) = (Vec::new(), Vec::new());
     for (index, board) in boards.iter().enumerate() {
         let key = |field: &str| format!("boards[{index}].{field}");
         problems.require_name(&board.name, key("name"));
@@ -159,6 +72,7 @@ pub(in crate::config) fn validate_boards(boards: &[BoardConfig], problems: &mut 
         });
         let groups = groups(board);
         check_what(board, &groups, &key, problems);
+        check_across(board, &groups, &key, problems);
         check_filter(board.source.offer(), &board.filter, &key, problems);
         problems.require((1..=K_MAX).contains(&board.k), key("k"), || {
             format!("is {}: a board has from 1 to {K_MAX} places", board.k)
@@ -179,7 +93,7 @@ pub(in crate::config) fn validate_boards(boards: &[BoardConfig], problems: &mut 
         if let (true, Some(window)) = (is_positive, &window) {
             check_emission(window, board.emit_every, &key, problems);
         }
-        specs.push(BoardSpec {
+        let spec = BoardSpec {
             name: board.name.clone(),
             source: board.source,
             filter: board.filter.clone(),
@@ -192,9 +106,13 @@ pub(in crate::config) fn validate_boards(boards: &[BoardConfig], problems: &mut 
             emit_every_micros: board.emit_every.micros(),
             retracts: retracts(board),
             entries_max: board.entries_max as usize,
-        });
+            stage: Stage::Only,
+        };
+        let (here, there) = stages(board, spec);
+        specs.push(here);
+        second.extend(there);
     }
-    specs
+    (specs, second)
 }
 
 fn window_kind(window: &WindowConfig) -> &'static str {
@@ -224,10 +142,13 @@ fn check_what(
     let (first_group, first_word) = offer.groups[0];
     let words = || either(offer.groups.iter().map(|(_, word)| *word));
     let is_offered = |group: &BoardGroup| offer.groups.iter().any(|(offered, _)| offered == group);
-    let is_sound = problems.require(groups.iter().all(is_offered), key("group"), || match offer.groups {
-        [_] => format!("source \"{name}\" is grouped by {first_word}: write that or leave it out"),
-        _ => format!("source \"{name}\" is grouped by {}, the first of them always", words()),
-    }) && problems.require(groups.first() == Some(&first_group), key("group"), || {
+    let is_sound = problems.require(groups.iter().all(is_offered), key("group"), || {
+        format!("source \"{name}\" has no such group: it has {}", words())
+    }) && problems.require(!groups.is_empty(), key("group"), || {
+        "is empty: leave it out, or write \"global\" for one board over everything".to_owned()
+    });
+    let is_first = groups.first() == Some(&first_group) || !groups.contains(&first_group);
+    problems.require(is_first, key("group"), || {
         format!("must begin with {first_word}, by which the events of \"{name}\" are spread over shards: write [\"{first_word}\", ...]")
     });
     if is_sound {

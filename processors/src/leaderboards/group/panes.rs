@@ -252,7 +252,29 @@ impl Group {
         users.clone().for_each(|user| {
             self.votes.remove(user);
         });
+        self.note_loss(start, &key, cell.score, rules);
         self.lose(&key, cell.score, users, rules);
+        true
+    }
+
+    fn note_loss(&mut self, start: Timestamp, key: &Arc<str>, lost: i128, rules: Rules) {
+        if rules.keeps_losses && lost > 0 {
+            self.losses.push((start, Arc::clone(key), lost));
+        }
+    }
+
+    /// Takes `value` back of an item's score in a pane, which somebody else found to be lost. False if there is none.
+    pub(in crate::leaderboards) fn lose_part(
+        &mut self,
+        start: Timestamp,
+        item: &str,
+        value: i128,
+        rules: Rules,
+    ) -> bool {
+        if self.panes.get(&start).is_none_or(|pane| !pane.cells.contains_key(item)) {
+            return false;
+        }
+        self.take_from_cell(start, item, "", Some(value), rules);
         true
     }
 
@@ -296,6 +318,7 @@ impl Group {
         if let Some(gone) = &gone {
             self.votes.remove(gone);
         }
+        self.note_loss(start, &key, lost, rules);
         self.lose(&key, lost, gone.iter(), rules);
     }
 
