@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use kafka::memory::MemoryLog;
-use kafka::{Assignment, Consumer, ConsumerOptions, Log, TopicPartition};
-use processors::Output;
+use kafka::{Assignment, Consumer, ConsumerOptions, Log, TopicPartition, murmur2_partition};
+use processors::{Job, Output};
 use runtime::worker::group_id;
 use schemas::{DeadLetter, DecodeError, Decoder, Freshness, SchemaIds, Timestamp, Topic};
 
@@ -44,22 +44,16 @@ pub(crate) fn compare(
 ) -> Result<(), String> {
     let found = found(plan, &world.log)?;
     let mut expected = Records::new();
-    for job in &plan.jobs {
+    for job in plan.jobs.iter().filter(|job| job.job.first.is_none()) {
+        expect_across(plan, world, job, meanings, &mut expected)?;
         for shard in 0..plan.partitions {
             let read = |topic: &Topic| Ok((*topic, stored(&world.log, *topic, shard)?));
             let partitions: Vec<_> = job.job.inputs.iter().map(read).collect::<Result<_, String>>()?;
             let shard_of_model = model::expected(job, shard, &partitions, meanings)?;
-            let horizon = horizon(&world.log, job, shard)?;
+            let horizon = horizon(&world.log, &job.job, shard)?;
             counts.add("late event", shard_of_model.late);
             for output in shard_of_model.ticks {
-                let output = Shown::Result(output);
-                if as_of(&output).is_some_and(|as_of| as_of > horizon) {
-                    return Err(format!(
-                        "shard {shard} of {} never got beyond {horizon}: at the quiet end it lacks {output:#?}",
-                        job.job.name
-                    ));
-                }
-                file(&mut expected, plan, output);
+                expect_tick(plan, &job.job, shard, horizon, output, &mut expected)?;
             }
             shard_of_model.flags.into_iter().for_each(|flag| file(&mut expected, plan, Shown::Result(flag)));
             shard_of_model.dead.into_iter().for_each(|letter| file(&mut expected, plan, Shown::Dead(letter)));
@@ -72,12 +66,56 @@ pub(crate) fn compare(
     Ok(())
 }
 
+/// A record of a tick, which the quiet end must have closed.
+fn expect_tick(
+    plan: &Plan,
+    job: &Job,
+    shard: i32,
+    horizon: i64,
+    output: Output,
+    expected: &mut Records,
+) -> Result<(), String> {
+    let output = Shown::Result(output);
+    if as_of(&output).is_some_and(|as_of| as_of > horizon) {
+        return Err(format!(
+            "shard {shard} of {} never got beyond {horizon}: at the quiet end it lacks {output:#?}",
+            job.name
+        ));
+    }
+    file(expected, plan, output);
+    Ok(())
+}
+
+/// What the second stage of a job must show.
+fn expect_across(
+    plan: &Plan,
+    world: &World<'_>,
+    job: &JobPlan,
+    meanings: &HashMap<(Topic, Vec<u8>), Meaning>,
+    expected: &mut Records,
+) -> Result<(), String> {
+    let Some(second) = &job.job.second else { return Ok(()) };
+    let read = |topic: &Topic, shard| Ok((*topic, stored(&world.log, *topic, shard)?));
+    let of_shard =
+        |shard| job.job.inputs.iter().map(|topic| read(topic, shard)).collect::<Result<_, String>>();
+    let shards: Vec<_> = (0..plan.partitions).map(of_shard).collect::<Result<_, String>>()?;
+    for mut output in model::across(job, &shards, meanings)? {
+        let shard = murmur2_partition(output.key().as_bytes(), plan.partitions);
+        let freshness = output.freshness_mut();
+        (freshness.job, freshness.shard) = (second.name.clone(), shard);
+        let horizon = horizon(&world.log, second, shard)?;
+        expect_tick(plan, second, shard, horizon, output, expected)?;
+    }
+    Ok(())
+}
+
 fn kind(shown: &Shown) -> &'static str {
     match shown {
         Shown::Result(Output::Leaderboard(_)) => "leaderboard compared",
         Shown::Result(Output::Engagement(_)) => "engagement compared",
         Shown::Result(Output::Candle(_)) => "candle compared",
         Shown::Result(Output::Flag(_)) => "flag compared",
+        Shown::Result(Output::Partial(_)) => "partial compared",
         Shown::Dead(_) => "dead letter compared",
     }
 }
@@ -87,7 +125,7 @@ fn as_of(shown: &Shown) -> Option<i64> {
         Shown::Result(Output::Leaderboard(result)) => Some(result.freshness.as_of.micros()),
         Shown::Result(Output::Engagement(result)) => Some(result.freshness.as_of.micros()),
         Shown::Result(Output::Candle(result)) => Some(result.freshness.as_of.micros()),
-        Shown::Result(Output::Flag(_)) | Shown::Dead(_) => None,
+        Shown::Result(Output::Flag(_) | Output::Partial(_)) | Shown::Dead(_) => None,
     }
 }
 
@@ -119,6 +157,7 @@ fn file(records: &mut Records, plan: &Plan, mut shown: Shown) {
                     result.revision,
                 ),
                 Output::Flag(flag) => (format!("{job} flag {}", flag.flag_id), 1),
+                Output::Partial(partial) => (format!("partial {}", partial.event_id), 1),
             };
             let as_of = if is_run_dependent { Timestamp::default() } else { as_of };
             *output.freshness_mut() = Freshness { as_of, job, shard, ..Freshness::default() };
@@ -218,13 +257,13 @@ fn stored(log: &MemoryLog, topic: Topic, partition: i32) -> Result<Vec<Stored>, 
 }
 
 /// The watermark up to which a shard's ticks were committed.
-fn horizon(log: &MemoryLog, job: &JobPlan, shard: i32) -> Result<i64, String> {
+fn horizon(log: &MemoryLog, job: &Job, shard: i32) -> Result<i64, String> {
     let failed = |error: kafka::LogError| format!("cannot look up positions: {error}");
-    let topics: Vec<String> = job.job.inputs.iter().map(|topic| topic.name().to_owned()).collect();
+    let topics: Vec<String> = job.inputs.iter().map(|topic| topic.name().to_owned()).collect();
     let partitions: Vec<_> = topics.iter().map(|topic| TopicPartition::new(topic.as_str(), shard)).collect();
     let mut member = log
         .join(&ConsumerOptions {
-            group: group_id("", &job.job.name),
+            group: group_id("", &job.name),
             topics,
             instance_id: None,
             session_timeout: Duration::from_secs(10),

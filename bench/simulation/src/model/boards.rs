@@ -27,6 +27,7 @@ fn gains<'a>(board: &BoardConfig, event: &'a Event<'static>) -> Option<Vec<Gain<
     let is_count = board.score == BoardScore::Count;
     let mut gains: Vec<Gain<'a>> = match (board.source, event) {
         (BoardSource::Chat, Event::Chat(chat)) if chat.kind == ChatKind::Message => match board.item {
+            BoardItem::Channel => vec![(&*chat.channel_id, None, 1)],
             BoardItem::Emote => {
                 let uses = |count: i32| if is_count { i128::from(count) } else { 1 };
                 chat.emotes.iter().map(|emote| (&*emote.name, None, uses(emote.count))).collect()
@@ -54,11 +55,21 @@ fn gains<'a>(board: &BoardConfig, event: &'a Event<'static>) -> Option<Vec<Gain<
     Some(gains)
 }
 
+/// Whether several shards have parts of a group: it does not name the channel.
+pub(super) fn is_across(board: &BoardConfig) -> bool {
+    let is_of_channels = board.item == BoardItem::Channel;
+    board.group.as_ref().map_or(is_of_channels, |groups| !groups.0.contains(&BoardGroup::Channel))
+}
+
 /// The group of an event; none if it has no currency where that is asked for.
 fn group(board: &BoardConfig, event: &Event<'static>) -> Option<String> {
     let channel = event.header().channel_id;
     let keys = board.group.as_ref().map_or(&[][..], |groups| &groups.0);
     match event {
+        Event::Reaction(reaction) if keys == [BoardGroup::Currency] => {
+            reaction.currency.as_deref().map(str::to_owned)
+        }
+        _ if is_across(board) => Some("global".to_owned()),
         Event::Reaction(reaction) if keys.contains(&BoardGroup::Currency) => {
             Some(format!("{channel}/{}", reaction.currency.as_deref()?))
         }

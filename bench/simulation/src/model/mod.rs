@@ -81,7 +81,7 @@ pub(crate) fn expected(
         take_in(plan, shard, *topic, records, meanings, &mut arrived, &mut expected)?;
     }
     let (config, ticks) = (&plan.config, &mut expected.ticks);
-    for board in &config.boards {
+    for board in config.boards.iter().filter(|board| !boards::is_across(board)) {
         expected.late += boards::records(board, &arrived, ticks);
     }
     if let Some(engagement) = &config.engagement {
@@ -101,6 +101,28 @@ pub(crate) fn expected(
         freshness.shard = shard;
     }
     Ok(expected)
+}
+
+/// Computes the boards across shards from the records in the input partitions of all.
+///
+/// # Errors
+/// A value in the log that nobody made.
+pub(crate) fn across(
+    plan: &JobPlan,
+    shards: &[Vec<(Topic, Vec<Stored>)>],
+    meanings: &HashMap<(Topic, Vec<u8>), Meaning>,
+) -> Result<Vec<Output>, String> {
+    let mut arrived = Vec::new();
+    for (shard, partitions) in (0..).zip(shards) {
+        for (topic, records) in partitions {
+            take_in(plan, shard, *topic, records, meanings, &mut arrived, &mut Expected::default())?;
+        }
+    }
+    let mut ticks = Vec::new();
+    for board in plan.config.boards.iter().filter(|board| boards::is_across(board)) {
+        boards::records(board, &arrived, &mut ticks);
+    }
+    Ok(ticks)
 }
 
 /// One partition: what came when, and what was no event.
