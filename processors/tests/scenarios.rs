@@ -260,6 +260,7 @@ fn shown(output: &Output) -> String {
             }
         }
         Output::Engagement(record) => text.push_str(&shown_engagement(record)),
+        Output::Partial(_) => unreachable!("a dry run shows the second stage's records"),
         Output::Candle(candle) => {
             let ids = candle.first_trade_id.zip(candle.last_trade_id);
             let ids = ids.map_or_else(|| "none".to_owned(), |(first, last)| format!("{first} to {last}"));

@@ -25,7 +25,8 @@ pub use event::{
 };
 pub use result::{
     BoardPartial, CandleResult, DeadLetter, EngagementResult, Freshness, HistogramBucket, LeaderboardEntry,
-    LeaderboardResult, ModerationFlag, PartialKind, PartialScore, RetentionPoint, SketchRegister, SuggestedAction,
+    LeaderboardResult, ModerationFlag, PartialKind, PartialScore, RetentionPoint, SketchRegister,
+    SuggestedAction,
 };
 pub use text::Text;
 pub use time::Timestamp;

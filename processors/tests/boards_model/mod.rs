@@ -302,7 +302,7 @@ impl<'s> Model<'s> {
                 };
                 gains.extend(item.map(|item| (item, label, value)));
             }
-            Event::Viewer(_) => {}
+            Event::Viewer(_) | Event::Partial(_) => {}
         }
         gains.retain(|(_, _, value)| *value > 0);
         gains

@@ -231,7 +231,7 @@ impl Channel<'_> {
                     startup.extend(viewer.startup_ms);
                     live_latency.extend(viewer.live_latency_ms);
                 }
-                Event::Chat(_) | Event::Trade(_) => {}
+                Event::Chat(_) | Event::Trade(_) | Event::Partial(_) => {}
             }
         }
         result.unique_viewers = viewers.names.len() as i64;
