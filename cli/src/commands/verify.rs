@@ -5,7 +5,10 @@
 
 mod boards;
 
+use std::sync::Arc;
+
 use anyhow::{Context, Result, bail};
+use processors::Job;
 use processors::config::JobConfig;
 use serde_json::{Value, json};
 use sinks::clickhouse::verify::{self, Parameters};
@@ -81,10 +84,19 @@ fn questions(checked: &Checked, jobs: &[String]) -> Result<Vec<Question>> {
         bail!("there is no job `{unknown}`");
     }
     let wanted = configured.iter().filter(|(name, _)| jobs.is_empty() || jobs.contains(name));
-    Ok(wanted.flat_map(|(name, config)| of_job(name, config)).collect())
+    // A board across shards is the second stage's, and its records say so.
+    let second = |job: &str, board: &str| {
+        let makes = |known: &&Arc<Job>| {
+            known.first.as_deref() == Some(job) && known.board_names().any(|name| name == board)
+        };
+        checked.jobs.iter().find(makes).map(|second| second.name.clone())
+    };
+    let maker = |job: &str, board: &str| second(job, board).unwrap_or_else(|| job.to_owned());
+    Ok(wanted.flat_map(|(name, config)| of_job(name, config, &maker)).collect())
 }
 
-fn of_job(name: &str, config: &JobConfig) -> Vec<Question> {
+/// `maker` is the job that writes the records of a board that is configured in another.
+fn of_job(name: &str, config: &JobConfig, maker: &dyn Fn(&str, &str) -> String) -> Vec<Question> {
     let common = || -> Parameters {
         vec![
             ("job", name.into()),
@@ -122,12 +134,15 @@ fn of_job(name: &str, config: &JobConfig) -> Vec<Question> {
             parameters,
         });
     }
-    questions.extend(config.boards.iter().map(|board| Question {
-        job: name.to_owned(),
-        what: format!("board {}", board.name),
-        count: "SELECT toUInt32(uniqExact(`group`, window_start)) AS count FROM final_leaderboards WHERE board = {board:String} AND job = {job:String}",
-        differences: boards::query(name, config, board),
-        parameters: vec![("job", name.into()), ("board", board.name.as_str().into())],
+    questions.extend(config.boards.iter().map(|board| {
+        let job = maker(name, &board.name);
+        Question {
+            what: format!("board {}", board.name),
+            count: "SELECT toUInt32(uniqExact(`group`, window_start)) AS count FROM final_leaderboards WHERE board = {board:String} AND job = {job:String}",
+            differences: boards::query(&job, config, board),
+            parameters: vec![("job", job.as_str().into()), ("board", board.name.as_str().into())],
+            job,
+        }
     }));
     questions
 }

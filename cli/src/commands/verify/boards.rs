@@ -14,7 +14,7 @@ use processors::config::{
 /// Why the records of a board are not compared.
 pub(super) type NotCompared = &'static str;
 
-/// The query, for a board of the job called `job`.
+/// The query, for a board whose records name the job `job`: the configured one, or its second stage.
 pub(super) fn query(job: &str, config: &JobConfig, board: &BoardConfig) -> Result<String, NotCompared> {
     let (lateness_us, skew_us) = (config.lateness.micros(), config.future_skew.micros());
     let value = value(board)?;
@@ -30,8 +30,8 @@ pub(super) fn query(job: &str, config: &JobConfig, board: &BoardConfig) -> Resul
         BoardSource::Viewers => ("viewer_events", "0"),
         BoardSource::Trades => ("trade_events", "0"),
     };
-    let retracted = if retracts(board) { retracted(board.source) } else { NOT_RETRACTED.to_owned() };
-    let retractions = if retracts(board) { RETRACTIONS } else { "" };
+    let retracted = if board.retracts() { retracted(board.source) } else { NOT_RETRACTED.to_owned() };
+    let retractions = if board.retracts() { RETRACTIONS } else { "" };
     let (group, item, filter) = (group(board), item(board.item), filter(board));
     let seen = |table: &str| {
         format!(
@@ -43,7 +43,7 @@ pub(super) fn query(job: &str, config: &JobConfig, board: &BoardConfig) -> Resul
         )
     };
     let chat_seen =
-        if retracts(board) { format!("chat_seen AS ({}),", seen("chat_events")) } else { String::new() };
+        if board.retracts() { format!("chat_seen AS ({}),", seen("chat_events")) } else { String::new() };
     Ok(format!(
         "WITH
     published AS (
@@ -127,12 +127,6 @@ fn retracted(source: BoardSource) -> String {
     )
 }
 
-/// Whether moderators' actions take back what they are about.
-fn retracts(board: &BoardConfig) -> bool {
-    let is_retractable = matches!(board.source, BoardSource::Chat | BoardSource::Reactions);
-    is_retractable && board.retract.unwrap_or(board.window != WindowConfig::AllTime)
-}
-
 /// Contributions in each of their windows.
 fn windows(window: &WindowConfig) -> Result<String, NotCompared> {
     let (length, slide) = match window {
@@ -154,9 +148,9 @@ fn windows(window: &WindowConfig) -> Result<String, NotCompared> {
 }
 
 fn group(board: &BoardConfig) -> String {
-    let default = vec![BoardGroup::Channel];
-    let groups = board.group.as_ref().map_or(&default, |groups| &groups.0);
+    let groups = board.groups();
     let column = |group: &BoardGroup| match group {
+        BoardGroup::Global => "'global'",
         BoardGroup::Channel | BoardGroup::Symbol => "channel_id",
         BoardGroup::Currency => "currency",
         BoardGroup::Poll => "target_id",
@@ -174,6 +168,7 @@ fn group(board: &BoardConfig) -> String {
 fn item(item: BoardItem) -> &'static str {
     match item {
         BoardItem::User => "user_id",
+        BoardItem::Channel | BoardItem::Symbol => "channel_id",
         BoardItem::Emote => "(arrayJoin(emotes) AS emote).name",
         BoardItem::Emoji => "if(kind = 'emoji', emoji, NULL)",
         BoardItem::Reaction => "kind",

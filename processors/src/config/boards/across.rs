@@ -2,7 +2,6 @@
 //!
 //! Always holds: a message says what would be right. Does not know: how the stages work.
 
-use super::checks::retracts;
 use super::{BoardConfig, BoardGroup, BoardItem, BoardScore, WindowConfig};
 use crate::config::validate::Problems;
 use crate::leaderboards::BoardSpec;
@@ -46,7 +45,7 @@ pub(super) fn check_across(
         "counts one vote per user in each group, which has to be within one channel: group by [\"channel\", \"poll\"]"
             .to_owned()
     });
-    problems.require(is_additive(board.score) || !retracts(board), key("retract"), || {
+    problems.require(is_additive(board.score) || !board.retracts(), key("retract"), || {
         "cannot take back from largest values and distinct users over several channels: write false, or use count or sum"
             .to_owned()
     });

@@ -36,24 +36,29 @@ fn either<'w>(words: impl IntoIterator<Item = &'w str>) -> String {
 
 /// The topics that a board reads: those of its events and, for what moderators take back, the chat.
 pub(in crate::config) fn board_inputs(board: &BoardConfig) -> impl Iterator<Item = Topic> {
-    let chat = retracts(board).then_some(Topic::Chat);
+    let chat = board.retracts().then_some(Topic::Chat);
     [board.source.topic()].into_iter().chain(chat)
 }
 
-pub(super) fn retracts(board: &BoardConfig) -> bool {
-    let is_possible = is_additive(board.score) || !is_across(board, &groups(board));
-    let is_usual = board.source.has_moderators() && board.window != WindowConfig::AllTime;
-    board.retract.unwrap_or(is_usual && is_possible)
-}
+impl BoardConfig {
+    /// Whether moderators' actions take back what they are about: as written, or as is usual.
+    #[must_use]
+    pub fn retracts(&self) -> bool {
+        let is_possible = is_additive(self.score) || !is_across(self, &self.groups());
+        let is_usual = self.source.has_moderators() && self.window != WindowConfig::AllTime;
+        self.retract.unwrap_or(is_usual && is_possible)
+    }
 
-/// The groups as given, or as the item needs them.
-fn groups(board: &BoardConfig) -> Vec<BoardGroup> {
-    match (&board.group, board.source, board.item) {
-        (Some(groups), ..) => groups.0.clone(),
-        (None, _, BoardItem::Channel | BoardItem::Symbol) => vec![BoardGroup::Global],
-        (None, BoardSource::Trades, _) => vec![BoardGroup::Symbol],
-        (None, _, BoardItem::PollOption) => vec![BoardGroup::Channel, BoardGroup::Poll],
-        (None, ..) => vec![BoardGroup::Channel],
+    /// What there is one board for: as written, or as the item needs it.
+    #[must_use]
+    pub fn groups(&self) -> Vec<BoardGroup> {
+        match (&self.group, self.source, self.item) {
+            (Some(groups), ..) => groups.0.clone(),
+            (None, _, BoardItem::Channel | BoardItem::Symbol) => vec![BoardGroup::Global],
+            (None, BoardSource::Trades, _) => vec![BoardGroup::Symbol],
+            (None, _, BoardItem::PollOption) => vec![BoardGroup::Channel, BoardGroup::Poll],
+            (None, ..) => vec![BoardGroup::Channel],
+        }
     }
 }
 
@@ -70,7 +75,7 @@ pub(in crate::config) fn validate_boards(
         problems.require(names.insert(board.name.as_str()), key("name"), || {
             format!("`{}` is the name of an earlier board too: every board needs its own", board.name)
         });
-        let groups = groups(board);
+        let groups = board.groups();
         check_what(board, &groups, &key, problems);
         check_across(board, &groups, &key, problems);
         check_filter(board.source.offer(), &board.filter, &key, problems);
@@ -104,7 +109,7 @@ pub(in crate::config) fn validate_boards(
             window: window.unwrap_or(Window::AllTime),
             k: board.k as usize,
             emit_every_micros: board.emit_every.micros(),
-            retracts: retracts(board),
+            retracts: board.retracts(),
             entries_max: board.entries_max as usize,
             stage: Stage::Only,
         };
