@@ -18,9 +18,8 @@ use serde_avro_fast::de::{DeserializerConfig, DeserializerState};
 use serde_avro_fast::ser::{SerializerConfig, SerializerState};
 
 use crate::event::{ChatEvent, Event, InvalidValue, ReactionEvent, TradeEvent, ViewerEvent};
-use crate::result::{
-    BoardPartial, CandleResult, DeadLetter, EngagementResult, LeaderboardResult, ModerationFlag,
-};
+use crate::partial::BoardPartial;
+use crate::result::{CandleResult, DeadLetter, EngagementResult, LeaderboardResult, ModerationFlag};
 use crate::topics::Topic;
 
 /// Bytes before the datum.

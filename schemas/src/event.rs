@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::decimal::Amount;
-use crate::result::BoardPartial;
+use crate::partial::BoardPartial;
 use crate::text::Text;
 use crate::time::Timestamp;
 
@@ -295,7 +295,7 @@ impl Event<'_> {
             Event::Trade(e) => {
                 (&e.event_id, e.event_time, e.ingest_time, &e.source, &e.channel_id, &e.user_id)
             }
-            Event::Partial(partial) => return header_of_partial(partial),
+            Event::Partial(partial) => return partial.header(),
         };
         Header { event_id, event_time, ingest_time, source, channel_id, user_id: user_id.as_deref() }
     }
@@ -337,19 +337,6 @@ impl Event<'_> {
             Event::Trade(event) => event.check(),
             Event::Partial(partial) => partial.check(),
         }
-    }
-}
-
-/// A partial happens just before its tick, on the channel of its board.
-fn header_of_partial(partial: &BoardPartial) -> Header<'_> {
-    let freshness = &partial.freshness;
-    Header {
-        event_id: &partial.event_id,
-        event_time: freshness.as_of.plus_micros(-1),
-        ingest_time: freshness.computed_at,
-        source: &freshness.job,
-        channel_id: partial.board.as_deref().unwrap_or(&freshness.job),
-        user_id: None,
     }
 }
 

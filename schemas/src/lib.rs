@@ -12,7 +12,8 @@ pub mod codec;
 pub mod decimal;
 pub mod event;
 pub mod json;
-pub mod result;
+pub mod partial;
+mod result;
 pub mod text;
 pub mod time;
 pub mod topics;
@@ -23,10 +24,10 @@ pub use event::{
     Aggressor, ChatEvent, ChatKind, Emote, Event, Header, InvalidValue, ReactionEvent, ReactionKind,
     TradeEvent, ViewerEvent, ViewerKind,
 };
+pub use partial::{BoardPartial, PartialKind, PartialScore};
 pub use result::{
-    BoardPartial, CandleResult, DeadLetter, EngagementResult, Freshness, HistogramBucket, LeaderboardEntry,
-    LeaderboardResult, ModerationFlag, PartialKind, PartialScore, RetentionPoint, SketchRegister,
-    SuggestedAction,
+    CandleResult, DeadLetter, EngagementResult, Freshness, HistogramBucket, LeaderboardEntry,
+    LeaderboardResult, ModerationFlag, RetentionPoint, SketchRegister, SuggestedAction,
 };
 pub use text::Text;
 pub use time::Timestamp;
