@@ -2,12 +2,13 @@
 //!
 //! Always holds: it was validated; every shard of it is built alike. Does not know: how many shards there are.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use schemas::Topic;
 
 use crate::engagement::{Engagement, EngagementSpec};
-use crate::leaderboards::{Board, BoardSpec, Stage as BoardStage};
+use crate::leaderboards::{Board, BoardSpec, Stage as BoardStage, first_part};
 use crate::markets::{CandleSpec, Candles};
 use crate::moderation::{Moderation, ModerationSpec};
 use crate::processor::Processor;
@@ -65,6 +66,20 @@ impl Job {
             }
             (None, Some(step_micros)) => shard.with_stage(Stage::First { step_micros, is_idle_told: false }),
             (None, None) => shard,
+        }
+    }
+
+    /// The key whose partition is the shard that has this group of a board: what its events are keyed by. A group of several keys
+    /// begins with it; a second stage is sent board and group.
+    #[must_use]
+    pub fn partition_key<'g>(&self, board: &str, group: &'g str) -> Cow<'g, str> {
+        let has_several = |spec: &BoardSpec| spec.name == board && spec.groups.len() > 1;
+        if self.first.is_some() {
+            format!("{board}/{group}").into()
+        } else if self.boards.iter().any(has_several) {
+            first_part(group).into()
+        } else {
+            group.into()
         }
     }
 

@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use kafka::{LogError, murmur2_partition};
+use processors::Job;
 use schemas::LeaderboardResult;
 
 use crate::assignment::Shares;
@@ -67,8 +68,7 @@ impl Query {
 #[derive(Clone)]
 pub struct Desk {
     workers: Vec<SyncSender<Query>>,
-    /// Whether the job is a second stage: its shards have groups by board and group, those of others by group.
-    is_second: bool,
+    job: Arc<Job>,
     /// How many partitions the job's inputs have.
     partition_count: Arc<dyn Fn() -> Result<Option<i32>, LogError> + Send + Sync>,
 }
@@ -77,11 +77,11 @@ impl Desk {
     /// A desk for so many workers, and where each gets its questions.
     pub(crate) fn new(
         workers: usize,
-        is_second: bool,
+        job: &Arc<Job>,
         partition_count: impl Fn() -> Result<Option<i32>, LogError> + Send + Sync + 'static,
     ) -> (Self, Vec<Receiver<Query>>) {
         let (workers, questions) = (0..workers).map(|_| sync_channel(WAITING_MAX)).unzip();
-        (Desk { workers, is_second, partition_count: Arc::new(partition_count) }, questions)
+        (Desk { workers, job: Arc::clone(job), partition_count: Arc::new(partition_count) }, questions)
     }
 
     /// Asks what `board` shows for `group` now. Waits at most about `timeout`.
@@ -91,11 +91,7 @@ impl Desk {
     pub fn query(&self, board: &str, group: &str, timeout: Duration) -> Result<Answer, LogError> {
         let count =
             (self.partition_count)()?.ok_or_else(|| LogError::fatal("the job's input topic is missing"))?;
-        let shard = if self.is_second {
-            murmur2_partition(format!("{board}/{group}").as_bytes(), count)
-        } else {
-            murmur2_partition(group.as_bytes(), count)
-        };
+        let shard = murmur2_partition(self.job.partition_key(board, group).as_bytes(), count);
         Ok(self.ask(shard, board, group, timeout))
     }
 

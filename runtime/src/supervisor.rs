@@ -78,7 +78,7 @@ pub fn start<L: Log>(
     let options: Vec<WorkerOptions> = (0..workers).map(options).collect();
     let prefix = options.first().map(|options| options.topic_prefix.clone()).unwrap_or_default();
     let (counted, input) = (log.clone(), job.inputs.first().map(|topic| format!("{prefix}{topic}")));
-    let (desk, questions) = Desk::new(workers, job.first.is_some(), move || {
+    let (desk, questions) = Desk::new(workers, job, move || {
         input.as_ref().map_or(Ok(None), |input| counted.partition_count(input))
     });
     let spawn = |(number, (options, questions)): (usize, (WorkerOptions, Receiver<Query>))| {

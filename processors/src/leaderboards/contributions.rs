@@ -220,6 +220,12 @@ fn push_part(part: &str, name: &mut String) {
     }
 }
 
+/// The first value in the name of a group of several keys.
+pub(crate) fn first_part(name: &str) -> String {
+    let part = name.split_once('/').map_or(name, |(first, _)| first);
+    part.replace("%2F", "/").replace("%25", "%")
+}
+
 /// What the names of a channel's groups begin with, on boards of several keys.
 pub(super) fn group_prefix(channel: &str) -> String {
     let mut prefix = String::with_capacity(channel.len() + 1);

@@ -50,6 +50,7 @@ use crate::processor::{Arrival, Disposition, Output, Processor};
 use crate::state::{Chunk, StateError, StateSize, chunk_name};
 use crate::windows::{Span, tick_after};
 use changes::count;
+pub(crate) use contributions::first_part;
 use contributions::{Change, Contributor};
 use group::{Group, Rules};
 use partials::Deltas;

@@ -10,15 +10,19 @@ use kafka::{
     Assignment, Committed, Consumer, ConsumerOptions, Log, LogError, OffsetCommit, Polled, Position, Record,
     TopicPartition, murmur2_partition,
 };
+use processors::JobConfig;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 use runtime::{Answer, JobMetrics, Now, Worker, WorkerError};
-use schemas::{Timestamp, Topic};
+use schemas::{Encoder, Event, ReactionKind, SchemaIds, Timestamp, Topic};
+use serde_json::json;
 
 use super::compare;
 use super::faulty_store::FaultyStore;
 use super::snapshots::snapshots;
 use super::world::{
-    PARTITIONS, START_MS, Settings, World, committed, count, horizons, job, make_records, new_log, produce,
-    run,
+    Made, PARTITIONS, START_MS, Settings, World, committed, count, event, horizons, job, make_records,
+    new_log, produce, run,
 };
 
 fn now(elapsed_micros: i64) -> Now {
@@ -314,6 +318,55 @@ fn a_board_is_found_where_its_shard_is() {
     there.store(true, Ordering::Relaxed);
     running.join().expect("a clean end");
     other.join().expect("a clean end");
+}
+
+/// Likes in two currencies on six channels, of which some have a slash in their names.
+fn in_two_currencies() -> Vec<Made> {
+    let mut encoder = Encoder::new(SchemaIds::local());
+    let mut random = ChaCha8Rng::seed_from_u64(1);
+    let mut made = Vec::new();
+    while made.len() < 200 {
+        let number = made.len() as i64;
+        let channel = format!("test:{}/{}", number % 3, number % 2);
+        let mut event = event(number, START_MS + number * 100, &channel, "test:user", &mut random);
+        let Event::Reaction(reaction) = &mut event else { continue };
+        (reaction.currency, reaction.amount_micros) =
+            (Some(["EUR", "USD"][made.len() / 6 % 2].into()), Some(1_000_000));
+        reaction.kind = ReactionKind::Gift;
+        let mut value = Vec::new();
+        encoder.encode_event(&event, &mut value).expect("fits");
+        let timestamp_ms = START_MS + number * 100;
+        made.push(Made { topic: Topic::Reactions, key: channel, value, timestamp_ms });
+    }
+    made
+}
+
+#[test]
+fn a_group_of_several_keys_is_found_where_its_channel_is() {
+    let board = json!({"name": "givers", "source": "reactions", "item": "user", "k": 5, "emit_every": "1s", "retract": false,
+        "group": ["channel", "currency"], "score": {"sum": "money"}, "window": {"kind": "all_time"}});
+    let config: JobConfig =
+        serde_json::from_value(json!({"lateness": "0s", "boards": [board]})).expect("a configuration");
+    let job = Arc::new(config.validate("all").expect("a job"));
+    let log = new_log();
+    produce(&log, &in_two_currencies());
+    let stop = Arc::new(AtomicBool::new(false));
+    let settings = Settings::new(1);
+    let running = runtime::start(&log, &job, 1, |number| settings.options(number), &stop);
+    let until = Instant::now() + Duration::from_secs(30);
+    for number in 0..12 {
+        let currency = ["EUR", "USD"][number / 6];
+        let group = format!("test:{}%2F{}/{currency}", number % 3, number % 2);
+        loop {
+            if let Answer::Found(found) = running.query("givers", &group).expect("an answer") {
+                assert_eq!(found.group, group);
+                break;
+            }
+            assert!(Instant::now() < until, "{group} does not appear");
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    running.join().expect("a clean end");
 }
 
 #[test]
