@@ -39,6 +39,12 @@ impl BoardSpec {
             Stage::First => (Topic::Partials, "ranks nothing, which the second stage does".to_owned()),
             Stage::Only | Stage::Second => (Topic::Leaderboards, format!("shows the first {}", self.k)),
         };
+        let waits = match self.stage {
+            Stage::Second => {
+                Memory::new(WAITING_BYTES, "score that faster shards have told beyond the slowest's clock")
+            }
+            _ => waiting(WAITING_BYTES, "score", lateness_micros, self.emit_every_micros),
+        };
         Explained {
             processor: format!("board {}", self.name),
             reads: names(&reads),
@@ -52,7 +58,7 @@ impl BoardSpec {
                 Memory::new(GROUP_BYTES, "group"),
                 Memory::new(ITEM_BYTES, "item of a group"),
                 Memory::new(ENTRY_BYTES, "score in a pane, user of one, or message that may be taken back"),
-                waiting(WAITING_BYTES, "score", lateness_micros, self.emit_every_micros),
+                waits,
             ],
             records,
         }
