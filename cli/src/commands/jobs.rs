@@ -173,18 +173,23 @@ fn bounds(
 }
 
 fn snapshots(checked: &Checked, name: &String, delete: bool) -> Result<()> {
-    checked.select(std::slice::from_ref(name))?;
+    let jobs = checked.select(std::slice::from_ref(name))?;
     let Some(store) = wiring::snapshot_store(checked)? else {
         bail!("the configuration keeps no snapshots (snapshots.place)");
     };
     let runtime = super::runtime()?;
     if delete {
         let log = wiring::log(checked)?;
-        let group = runtime::worker::group_id(&checked.config.topic_prefix, name);
-        if !log.group_members(&group)?.is_empty() {
-            bail!("job {name} is running: stop it first");
+        for job in &jobs {
+            if !log.group_members(&group(checked, job))?.is_empty() {
+                bail!("job {} is running: stop it first", job.name);
+            }
         }
-        let deleted = runtime.block_on(store.delete(&folder(checked, name))).context("snapshots.place")?;
+        let mut deleted = 0;
+        for job in &jobs {
+            let folder = folder(checked, &job.name);
+            deleted += runtime.block_on(store.delete(&folder)).context("snapshots.place")?;
+        }
         return output::line(format!("{deleted} files deleted"));
     }
     runtime.block_on(list(&store, &folder(checked, name)))

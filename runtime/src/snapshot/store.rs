@@ -97,12 +97,14 @@ pub struct Found {
 #[derive(Clone, Debug, thiserror::Error)]
 #[error(
     "snapshot {name} of shard {shard} of job {job} is of {other}; go back to that, or delete the job's snapshots with \
-     `ovation jobs snapshots {job} --delete` (state is then computed anew from the log), or start over with \
-     `ovation jobs reset {job}`"
+     `ovation jobs snapshots {configured} --delete` (state is then computed anew from the log), or start over with \
+     `ovation jobs reset {configured}`"
 )]
 pub struct Refused {
     name: String,
     job: String,
+    /// The job that an operator sets back: of a second stage, its first.
+    configured: String,
     shard: i32,
     other: String,
 }
@@ -168,6 +170,7 @@ impl SnapshotStore {
             let refused = |other: String| Refused {
                 name: name.clone(),
                 job: job.name.clone(),
+                configured: job.first.as_ref().unwrap_or(&job.name).clone(),
                 shard: wanted.shard,
                 other,
             };
