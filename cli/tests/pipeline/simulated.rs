@@ -1,4 +1,7 @@
 //! Simulated events through the whole pipeline: what the jobs publish equals what SQL says over the raw events.
+//!
+//! `OVATION_SIMULATED_EVENTS` makes it larger, with as many more events a second:
+//! `OVATION_SIMULATED_EVENTS=1000000 cargo test --release --workspace --test pipeline boards_engagement -- --nocapture`
 
 use std::collections::BTreeMap;
 
@@ -9,18 +12,22 @@ use crate::recordings::candles_that_differ;
 
 /// Long ago, so that all windows are of the past; a whole minute.
 const START_MS: &str = "1700000040000";
+/// How much event time the events take.
+const SECONDS: u64 = 200;
 
 #[test]
 fn boards_engagement_and_candles_equal_sql_over_the_raw_events() {
     let mut deployment = Deployment::new("simulated");
+    let count = std::env::var("OVATION_SIMULATED_EVENTS").unwrap_or_else(|_| "20000".to_owned());
+    let rate = (count.parse::<u64>().expect("a number") / SECONDS).to_string();
     let simulate = [
         "produce",
         "simulate",
         "--unpaced",
         "--count",
-        "20000",
+        &count,
         "--rate",
-        "100",
+        &rate,
         "--seed",
         "7",
         "--start",
@@ -31,7 +38,7 @@ fn boards_engagement_and_candles_equal_sql_over_the_raw_events() {
     deployment.run(&simulate);
 
     let raw = "SELECT (SELECT count() FROM chat) + (SELECT count() FROM reactions) + (SELECT count() FROM viewers) + (SELECT count() FROM trades)";
-    deployment.wait_for(raw, "20000");
+    deployment.wait_for(raw, &count);
 
     // All-time boards: every user's score in every channel.
     let board = "SELECT count(), sum(score) FROM current_leaderboards WHERE board = 'top_chatters_all_time'";
