@@ -214,6 +214,11 @@ impl Board {
         group.is_changed = false;
         group.revision += 1;
         group.recorded_end = self.window.map(|window| window.end);
+        if self.spec.stage == Stage::First {
+            // The second stage ranks.
+            self.saved.note_group(name, group);
+            return None;
+        }
         let group = self.groups.get(name)?;
         let record = LeaderboardResult { is_final, ..self.record(tick, name, group) };
         let group = self.groups.get_mut(name)?;
