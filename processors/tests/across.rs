@@ -60,6 +60,16 @@ const BOARDS: &str = r#"
     emit_every = "50us"
 
     [[boards]]
+    name = "trending_emotes"
+    source = "chat"
+    group = [GLOBAL]
+    item = "emote"
+    score = { growth = { before = "300us", minimum = 3 } }
+    window = { kind = "rolling", length = "200us", slide = "100us" }
+    k = 3
+    emit_every = "50us"
+
+    [[boards]]
     name = "largest_gifts"
     source = "reactions"
     group = [CHANNEL "currency"]

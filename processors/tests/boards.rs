@@ -28,12 +28,18 @@ fn windows() -> impl Strategy<Value = (&'static str, i64, i64, i64, i64)> {
     ]
 }
 
+/// The time before is a multiple of every slide.
+const GROWTH: &str = "{ growth = { before = '60us', minimum = 2 } }";
+
 /// Sources with items, scores and groups that go together.
 fn counted() -> impl Strategy<Value = (&'static str, &'static str, &'static str, &'static str)> {
     proptest::sample::select(vec![
         ("chat", "user", "'count'", "['channel']"),
         ("chat", "emote", "'count'", "['channel']"),
         ("chat", "emote", "'distinct_users'", "['channel']"),
+        ("chat", "user", GROWTH, "['channel']"),
+        ("chat", "emote", GROWTH, "['channel']"),
+        ("reactions", "reaction", GROWTH, "['channel']"),
         ("reactions", "user", "'count'", "['channel']"),
         ("reactions", "user", "{ sum = 'money' }", "['channel', 'currency']"),
         ("reactions", "user", "{ largest = 'money' }", "['channel', 'currency']"),
@@ -50,18 +56,14 @@ fn counted() -> impl Strategy<Value = (&'static str, &'static str, &'static str,
 
 fn shapes() -> impl Strategy<Value = Shape> {
     (windows(), counted(), 0..15i64, 1..4usize, proptest::option::of(any::<bool>())).prop_map(
-        |((window, unit, a, b, emit), (source, item, score, groups), lateness, k, retract)| Shape {
-            window,
-            unit,
-            bounds: (a, b),
-            emit_every: emit,
-            lateness,
-            k,
-            source,
-            item,
-            score,
-            groups,
-            retract: retract.filter(|_| source != "trades"),
+        |(window, (source, item, score, groups), lateness, k, retract)| {
+            // Of other windows there is no time before that is as long as they are.
+            let is_rolling = matches!(window.0, "rolling" | "tumbling");
+            let window = if score == GROWTH && !is_rolling { ("rolling", 1, 30, 10, 5) } else { window };
+            let (window, unit, a, b, emit_every) = window;
+            let retract = retract.filter(|_| source != "trades");
+            let bounds = (a, b);
+            Shape { window, unit, bounds, emit_every, lateness, k, source, item, score, groups, retract }
         },
     )
 }

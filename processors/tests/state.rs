@@ -44,6 +44,14 @@ window = { kind = 'session', gap = '13us' }
 k = 2
 emit_every = '5us'
 [[boards]]
+name = 'growing'
+source = 'chat'
+item = 'emote'
+score = { growth = { before = '40us', minimum = 1 } }
+window = { kind = 'rolling', length = '20us', slide = '10us' }
+k = 2
+emit_every = '5us'
+[[boards]]
 name = 'kept messages'
 source = 'chat'
 item = 'emote'

@@ -86,6 +86,7 @@ fn boards_engagement_and_candles_equal_sql_over_the_raw_events() {
         "board top_givers",
         "board biggest_trades",
         "board most_active_channels",
+        "board trending_channels",
         "board most_traded_symbols",
     ];
     for wanted in compared {

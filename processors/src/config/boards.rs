@@ -170,6 +170,18 @@ pub enum BoardScore {
     Sum(BoardField),
     /// The largest value of a field.
     Largest(BoardField),
+    /// What [`BoardScore::Count`] counts, as a multiple of what the item had on average in the time before the window.
+    Growth(GrowthConfig),
+}
+
+/// With what a growth compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrowthConfig {
+    /// How long the time before the window is.
+    pub before: Duration,
+    /// An item that had less in as long as the window is, counts as if it had this much: so that few events are no trend.
+    pub minimum: u32,
 }
 
 /// A field that can be summed or compared.

@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 pub use boards::{
     BoardConfig, BoardField, BoardFilter, BoardGroup, BoardGroups, BoardItem, BoardScore, BoardSource,
-    CalendarUnit, WindowConfig,
+    CalendarUnit, GrowthConfig, WindowConfig,
 };
 pub use candles::CandlesConfig;
 pub use duration::{Duration, InvalidDuration};

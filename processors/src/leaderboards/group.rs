@@ -1,11 +1,11 @@
 //! One group's scores in the window that is open: who stands where.
 //!
-//! Always holds: an item is ranked if and only if its score is above zero; after [`Group::settle`] the places are in
+//! Always holds: an item is ranked if and only if its score is above zero, and of growths kept while anything counts; after [`Group::settle`] the places are in
 //! order; the total is the sum of all scores; `entries` counts items, cells, users in cells and messages.
 //!
 //! **The order.** By score, the highest first. Among equals, by who reached that score first: of sums, the event time of the
 //! latest event that counted for the item since it has been on the board; of distinct users, that of the latest event that
-//! brought a new one; of largest values, that of the first event with the value. (Scores only grow by events, so that is the event that
+//! brought a new one; of growths, that of the latest event that counted, while anything of the item does; of largest values, that of the first event with the value. (Scores only grow by events, so that is the event that
 //! brought the item to its present score. When a pane expires or something is taken back the score falls, but that instant
 //! stays, unless nothing is left of the item.) Among equals again, the smaller item, byte by byte. This depends on the order of visibility and on
 //! nothing else: not on the order in which partitions were read.
@@ -28,6 +28,7 @@ use rustc_hash::FxBuildHasher;
 use schemas::{Amount, LeaderboardEntry, Timestamp};
 
 use super::cell::{Scoring, is_before};
+use super::growth::{Counts, Growth};
 use crate::maps::ByName;
 use crate::windows::Span;
 use panes::Pane;
@@ -45,6 +46,8 @@ pub(super) struct Rules {
     pub(super) keeps_users: bool,
     /// Whether what is taken back is noted for the second stage.
     pub(super) keeps_losses: bool,
+    /// Whether the score is what the sum became, rather than the sum.
+    pub(super) growth: Option<Growth>,
     /// Whether to remember changes for the next save.
     pub(super) is_tracked: bool,
 }
@@ -64,6 +67,8 @@ struct Item {
     label: Option<Box<str>>,
     /// Of distinct users in a window of several panes: in how many of them each is.
     users: Option<Box<ByName<u32>>>,
+    /// Of a growth: what it compares.
+    counts: Option<Box<Counts>>,
     is_touched: bool,
     /// Whether it is among the changes that the next save writes.
     is_unsaved: bool,
@@ -72,12 +77,36 @@ struct Item {
 impl Item {
     /// An item without a score.
     fn new(reached: Timestamp, label: Option<Box<str>>) -> Self {
-        Item { score: 0, reached, label, users: None, is_touched: false, is_unsaved: false }
+        Item { score: 0, reached, label, users: None, counts: None, is_touched: false, is_unsaved: false }
     }
 
     /// Under what it stands in the order, if it has a place.
     fn placing(&self) -> Option<(i128, Timestamp)> {
         (self.score > 0).then_some((self.score, self.reached))
+    }
+
+    /// Adds to the sum what the pane that starts at `pane` gained.
+    fn gain(&mut self, gained: i128, pane: Timestamp, rules: Rules) {
+        let Some(growth) = &rules.growth else {
+            self.score += gained;
+            return;
+        };
+        let counts = self.counts.get_or_insert_default();
+        *counts.of(pane, growth) += gained;
+        self.score = growth.units(**counts);
+    }
+
+    /// So much of a growth is before the window now.
+    fn age(&mut self, aged: i128, growth: &Growth) {
+        let counts = self.counts.get_or_insert_default();
+        counts.window -= aged;
+        counts.before += aged;
+        self.score = growth.units(**counts);
+    }
+
+    /// Whether nothing of it is left.
+    fn is_gone(&self) -> bool {
+        self.score <= 0 && self.counts.as_ref().is_none_or(|counts| counts.is_nothing())
     }
 
     /// Notes where it stands before it changes for the first time since it was settled.
@@ -156,9 +185,14 @@ pub(super) enum Added {
 }
 
 impl Group {
-    /// Whether no item has a score.
+    /// Whether nothing is left of any item.
     pub(super) fn is_empty(&self) -> bool {
         self.items.is_empty()
+    }
+
+    /// How many items have a place.
+    pub(super) fn places(&self) -> usize {
+        self.order.len()
     }
 
     /// Whether nothing ever counted.
@@ -166,7 +200,7 @@ impl Group {
         self.entries == 0 && self.revision == 0 && self.session.is_none() && !self.is_changed
     }
 
-    /// Items with a score.
+    /// Items, those included of which a growth knows only the time before.
     pub(super) fn len(&self) -> usize {
         self.items.len()
     }
@@ -242,9 +276,9 @@ impl Group {
                 }
                 item.score = users.len() as i128;
             }
-            _ => item.score += gained,
+            _ => item.gain(gained, gain.pane, rules),
         }
-        if rules.scoring != Scoring::Largest && item.score > before {
+        if rules.scoring != Scoring::Largest && (item.score > before || rules.growth.is_some()) {
             item.reached = item.reached.max(gain.event_time);
         }
         self.total += item.score - before;
@@ -256,8 +290,15 @@ impl Group {
         }
     }
 
-    /// Takes from an item what its panes lost: `lost` of the score, and these users.
-    fn lose<'u>(&mut self, key: &str, lost: i128, gone: impl Iterator<Item = &'u Arc<str>>, rules: Rules) {
+    /// Takes from an item what the pane that starts at `start` lost: `lost` of its score, and these users.
+    fn lose<'u>(
+        &mut self,
+        start: Timestamp,
+        key: &str,
+        lost: i128,
+        gone: impl Iterator<Item = &'u Arc<str>>,
+        rules: Rules,
+    ) {
         let Some((key, item)) = self.items.get_key_value_mut(key) else { return };
         item.touch(key, &mut self.touched);
         let before = item.score;
@@ -281,7 +322,7 @@ impl Group {
                 }
                 item.score = users.len() as i128;
             }
-            _ => item.score -= lost,
+            _ => item.gain(-lost, start, rules),
         }
         self.total -= before - item.score;
     }
@@ -303,10 +344,11 @@ impl Group {
                 Some(target) => {
                     self.order.insert(place(target));
                 }
-                None => {
+                None if item.is_gone() => {
                     self.items.remove(&key);
                     self.entries -= 1;
                 }
+                None => {}
             }
         }
     }

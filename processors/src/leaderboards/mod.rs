@@ -32,6 +32,7 @@ mod contributions;
 mod explained;
 mod filter;
 mod group;
+mod growth;
 mod partials;
 mod saved;
 mod scores;
@@ -53,6 +54,7 @@ use changes::count;
 pub(crate) use contributions::first_part;
 use contributions::{Change, Contributor};
 use group::{Group, Rules};
+pub(crate) use growth::Growth;
 use partials::Deltas;
 use saved::Saved;
 pub(crate) use scores::reaction_count;
@@ -81,6 +83,7 @@ struct Remembered {
 pub(crate) struct Board {
     spec: BoardSpec,
     rules: Rules,
+    /// Digits after the point of scores.
     scale: u32,
     pending: Pending<Change>,
     groups: HashMap<Arc<str>, Group, FxBuildHasher>,
@@ -107,7 +110,7 @@ impl Board {
     pub(crate) fn new(spec: BoardSpec) -> Self {
         Board {
             rules: spec.rules(),
-            scale: scores::scale(spec.score),
+            scale: scores::shown_scale(spec.score),
             pending: Pending::new(spec.emit_every_micros),
             groups: HashMap::default(),
             last_tick: Timestamp::MIN,
@@ -150,17 +153,35 @@ impl Board {
         let Some(span) = window.filter(|_| window != self.window) else { return };
         self.window = window;
         self.saved.expire(span.start);
+        let shown_start = self.shown(span).start;
         for (name, group) in &mut self.groups {
             group.revision = 0;
-            if group.expire(span.start, self.rules) && !std::mem::replace(&mut group.is_changed, true) {
+            let has_places = group.places() > 0;
+            let is_moved = group.expire(span.start, self.rules) | group.age(shown_start, self.rules);
+            if is_moved && has_places && !std::mem::replace(&mut group.is_changed, true) {
                 self.changed.push(Arc::clone(name));
             }
             count(&mut self.item_count, &mut self.entry_count, group);
         }
+        self.note_window_start();
+    }
+
+    /// What the records say of a window: of a growth, without the time before.
+    fn shown(&self, window: Span) -> Span {
+        let before_micros = self.spec.growth.map_or(0, |growth| growth.before_micros);
+        Span { start: window.start.plus_micros(before_micros), end: window.end }
+    }
+
+    /// Tells the rules which window is open.
+    fn note_window_start(&mut self) {
+        let window_start = self.window.map(|window| self.shown(window).start);
+        if let (Some(growth), Some(window_start)) = (&mut self.rules.growth, window_start) {
+            growth.window_start = window_start;
+        }
     }
 
     fn record(&self, tick: Timestamp, name: &str, group: &Group) -> LeaderboardResult {
-        let window = group.session.or(self.window);
+        let window = group.session.or(self.window).map(|window| self.shown(window));
         LeaderboardResult {
             board: self.spec.name.clone(),
             group: name.to_owned(),
@@ -170,7 +191,7 @@ impl Board {
             is_final: false,
             revision: group.revision,
             entries: group.top(self.spec.k, self.scale),
-            item_count: group.len() as i64,
+            item_count: group.places() as i64,
             total_score: group.total(self.scale),
             freshness: Freshness { as_of: tick, ..Freshness::default() },
         }
@@ -208,7 +229,7 @@ impl Board {
         let group = self.groups.get_mut(name)?;
         group.settle();
         count(&mut self.item_count, &mut self.entry_count, group);
-        if !group.is_changed && (!is_final || group.is_empty()) {
+        if !group.is_changed && (!is_final || group.places() == 0) {
             return None;
         }
         group.is_changed = false;

@@ -17,6 +17,7 @@ use schemas::{BoardPartial, Event, Freshness, PartialKind, PartialScore, Quote, 
 
 use super::cell::{Scoring, is_before};
 use super::contributions::{Change, Contribution};
+use super::scores::scale;
 use super::window::{Standing, Window};
 use super::{Board, BoardSpec, count};
 use crate::maps::{ByName, value_of};
@@ -188,7 +189,7 @@ impl Board {
 
     /// None if the sum has more than 38 digits.
     fn score(&self, spot: Spot, delta: Delta, has_panes: bool) -> Option<PartialScore> {
-        let quote = |value: i128| value.checked_mul(unit(self.scale)).and_then(Quote::from_units);
+        let quote = |value: i128| value.checked_mul(unit(scale(self.spec.score))).and_then(Quote::from_units);
         Some(PartialScore {
             item: spot.item.into(),
             label: delta.label.map(String::from),
@@ -223,7 +224,7 @@ impl Board {
         };
         let name =
             self.groups.get_key_value(group).map_or_else(|| Arc::from(group), |(name, _)| Arc::clone(name));
-        let unit = unit(self.scale);
+        let unit = unit(scale(self.spec.score));
         let mut disposition = Disposition::Ignored;
         for score in &partial.scores {
             let instant = score.pane.or(score.reached).unwrap_or(arrival.event_time);

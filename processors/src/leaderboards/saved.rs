@@ -184,6 +184,7 @@ impl Board {
         let is_forever = self.spec.window.is_forever();
         let window_end = self.window.map(|window| window.end);
         let mut messages = Vec::new();
+        self.note_window_start();
         for (name, group) in &mut self.groups {
             let remembered = group.restored(self.spec.k, self.rules)?;
             messages.extend(remembered.into_iter().map(|(pane, id, number)| Remembered {

@@ -5,8 +5,8 @@
 
 use schemas::{ChatEvent, ChatKind, Event, ReactionEvent, ReactionKind, TradeEvent, ViewerEvent};
 
-use super::BoardSpec;
 use super::filter::aggressor_name;
+use super::{BoardSpec, growth};
 use crate::config::{BoardField, BoardItem, BoardScore};
 
 /// How many reactions an event stands for: its count, but a raid is one (its count is the viewers it brings).
@@ -23,8 +23,13 @@ pub(super) fn scale(score: BoardScore) -> u32 {
             BoardField::Notional => 20,
             BoardField::Count | BoardField::WatchMs => 0,
         },
-        BoardScore::Count | BoardScore::DistinctUsers | BoardScore::Votes => 0,
+        BoardScore::Count | BoardScore::DistinctUsers | BoardScore::Votes | BoardScore::Growth(_) => 0,
     }
+}
+
+/// Digits after the point of a board's scores.
+pub(super) fn shown_scale(score: BoardScore) -> u32 {
+    if matches!(score, BoardScore::Growth(_)) { growth::DIGITS } else { scale(score) }
 }
 
 /// What an event says about an item.
@@ -57,9 +62,10 @@ fn label(text: Option<&str>) -> Option<Box<str>> {
 }
 
 fn of_message<'e>(spec: &BoardSpec, chat: &'e ChatEvent<'_>, each: &mut dyn FnMut(Score<'e>)) {
+    let is_count = matches!(spec.score, BoardScore::Count | BoardScore::Growth(_));
     if spec.item == BoardItem::Emote {
         for emote in &chat.emotes {
-            let value = if spec.score == BoardScore::Count { i128::from(emote.count) } else { 1 };
+            let value = if is_count { i128::from(emote.count) } else { 1 };
             each(Score { item: &emote.name, label: None, value });
         }
     } else if spec.item == BoardItem::Channel {

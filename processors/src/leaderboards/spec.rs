@@ -4,6 +4,7 @@
 
 use super::cell::Scoring;
 use super::group::Rules;
+use super::growth::Growth;
 use super::window::Window;
 use crate::config::{BoardFilter, BoardGroup, BoardItem, BoardScore, BoardSource};
 
@@ -29,7 +30,9 @@ pub(crate) struct BoardSpec {
     pub(crate) score: BoardScore,
     /// The word in the results: tumbling, rolling, session, fixed, calendar, all_time.
     pub(crate) window_kind: &'static str,
+    /// For how long events count; of a growth that is the window and the time before.
     pub(crate) window: Window,
+    pub(crate) growth: Option<Growth>,
     pub(crate) k: usize,
     pub(crate) emit_every_micros: i64,
     /// Whether moderators' actions take back what they are about.
@@ -51,7 +54,7 @@ impl BoardSpec {
     /// How it counts.
     pub(super) fn rules(&self) -> Rules {
         let scoring = match self.score {
-            BoardScore::Count | BoardScore::Sum(_) => Scoring::Sum,
+            BoardScore::Count | BoardScore::Sum(_) | BoardScore::Growth(_) => Scoring::Sum,
             BoardScore::Largest(_) => Scoring::Largest,
             BoardScore::DistinctUsers => Scoring::Distinct,
             BoardScore::Votes => Scoring::Votes,
@@ -65,6 +68,7 @@ impl BoardSpec {
             is_by_user,
             keeps_users: counts_users || (self.retracts && !is_by_user),
             keeps_losses: self.stage == Stage::First,
+            growth: self.growth.filter(|_| self.stage != Stage::First),
             is_tracked: false,
         }
     }

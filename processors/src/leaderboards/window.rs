@@ -5,6 +5,7 @@
 
 use schemas::Timestamp;
 
+use super::growth::Growth;
 use crate::windows::{Calendar, Span, last_window_end, tick_at_or_after};
 
 /// A board's window, validated.
@@ -36,6 +37,16 @@ impl Window {
     /// Whether groups are kept for good.
     pub(super) fn is_forever(&self) -> bool {
         *self == Window::AllTime
+    }
+
+    /// A rolling window together with the time before it that a growth looks back to.
+    pub(crate) fn with_time_before(self, growth: Option<Growth>) -> Window {
+        match (self, growth) {
+            (Window::Rolling { length_micros, slide_micros }, Some(growth)) => {
+                Window::Rolling { length_micros: length_micros + growth.before_micros, slide_micros }
+            }
+            (window, _) => window,
+        }
     }
 
     pub(super) fn standing(&self, event_time: Timestamp, watermark: Timestamp) -> Standing {

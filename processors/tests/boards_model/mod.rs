@@ -78,6 +78,15 @@ impl Shape {
         }
     }
 
+    /// A growth compares with so long before the window.
+    fn before(&self) -> i64 {
+        if self.is_growth() { 60 } else { 0 }
+    }
+
+    fn is_growth(&self) -> bool {
+        self.score.contains("growth")
+    }
+
     /// The window open before `tick`: the one with the least end at or after it.
     fn open(&self, tick: i64) -> Option<(i64, i64)> {
         let (a, b) = (self.bounds.0 * self.unit, self.bounds.1 * self.unit);
@@ -100,8 +109,12 @@ impl Shape {
     fn standing(&self, seen: &Seen<'_>) -> Standing {
         let (a, b) = (self.bounds.0 * self.unit, self.bounds.1 * self.unit);
         let last_end = match self.window {
-            "rolling" => (seen.time + 1..=seen.time + a).rev().find(|end| end.rem_euclid(b) == 0),
-            "tumbling" => (seen.time + 1..=seen.time + a).rev().find(|end| end.rem_euclid(a) == 0),
+            "rolling" => {
+                (seen.time + 1..=seen.time + a + self.before()).rev().find(|end| end.rem_euclid(b) == 0)
+            }
+            "tumbling" => {
+                (seen.time + 1..=seen.time + a + self.before()).rev().find(|end| end.rem_euclid(a) == 0)
+            }
             "session" => Some(seen.time + a),
             "fixed" if seen.time < a || seen.time >= b => return Standing::Outside,
             "fixed" => Some(b),
@@ -159,6 +172,8 @@ pub struct Model<'s> {
     revisions: BTreeMap<(String, Option<i64>), i64>,
     sessions: BTreeMap<String, (i64, i64)>,
     changed: BTreeSet<String>,
+    /// Where the open window begins.
+    start: i64,
     /// Of the tick.
     records: Vec<LeaderboardResult>,
     outputs: Vec<Output>,
@@ -175,6 +190,7 @@ impl<'s> Model<'s> {
             revisions: BTreeMap::new(),
             sessions: BTreeMap::new(),
             changed: BTreeSet::new(),
+            start: i64::MIN,
             records: Vec::new(),
             outputs: Vec::new(),
         }
@@ -222,14 +238,22 @@ impl<'s> Model<'s> {
     /// What is outside the window leaves.
     fn expire(&mut self, tick: i64) {
         let Some((start, _)) = self.shape.open(tick) else { return };
-        let changed = &mut self.changed;
+        let placed = self.placed();
+        let was = std::mem::replace(&mut self.start, start);
+        let (changed, first) = (&mut self.changed, start - self.shape.before());
         self.live.retain(|live| {
-            let stays = live.time >= start;
-            if !stays {
+            let stays = live.time >= first;
+            let is_before_now = live.time >= was && live.time < start;
+            if (!stays || is_before_now) && placed.contains(&live.group) {
                 changed.insert(live.group.clone());
             }
             stays
         });
+    }
+
+    /// The groups with something in the window.
+    fn placed(&self) -> BTreeSet<String> {
+        self.live.iter().filter(|live| live.time >= self.start).map(|live| live.group.clone()).collect()
     }
 
     fn is_counted(&self, event: &Event<'_>) -> bool {
@@ -258,7 +282,8 @@ impl<'s> Model<'s> {
         {
             return Vec::new();
         }
-        let is_count = self.shape.score == "'count'" || self.shape.score == "{ largest = 'count' }";
+        let is_count =
+            ["'count'", "{ largest = 'count' }"].contains(&self.shape.score) || self.shape.is_growth();
         let mut gains = Vec::new();
         match event {
             Event::Chat(chat) if self.shape.item == "emote" => {
@@ -344,7 +369,7 @@ impl<'s> Model<'s> {
                 time: seen.time,
             });
             let key = (group.clone(), item.clone());
-            if self.score(&group, &item) > before {
+            if self.score(&group, &item) > before || self.shape.is_growth() {
                 let reached = self.reached.entry(key.clone()).or_insert(seen.time);
                 *reached = seen.time.max(*reached);
             }
@@ -402,6 +427,14 @@ impl<'s> Model<'s> {
         match self.shape.score {
             "'distinct_users'" => of_item.map(|live| &live.user).collect::<BTreeSet<_>>().len() as i128,
             score if score.contains("largest") => of_item.map(|live| live.value).max().unwrap_or(0),
+            _ if self.shape.is_growth() => {
+                let (in_window, before): (Vec<_>, Vec<_>) = of_item.partition(|live| live.time >= self.start);
+                let sum = |of: Vec<&Live>| of.iter().map(|live| live.value).sum::<i128>();
+                let (has, before) = (sum(in_window), sum(before));
+                // What the time before has in as long as the window is, as a fraction of 60.
+                let expected = (before * i128::from(self.shape.bounds.0)).max(2 * 60);
+                (has * 60 * 10i128.pow(10) / expected).max(i128::from(has > 0))
+            }
             _ => of_item.map(|live| live.value).sum(),
         }
     }
@@ -440,7 +473,7 @@ impl<'s> Model<'s> {
         let is_final = self.shape.open(tick).is_some_and(|(_, end)| end == tick);
         let mut groups = std::mem::take(&mut self.changed);
         if is_final {
-            groups.extend(self.live.iter().map(|live| live.group.clone()));
+            groups.extend(self.placed());
         }
         for group in groups {
             let record = self.record(&group, tick, is_final);
@@ -458,8 +491,9 @@ impl<'s> Model<'s> {
     }
 
     fn record(&mut self, group: &str, tick: i64, is_final: bool) -> LeaderboardResult {
-        let items: BTreeSet<String> =
+        let mut items: BTreeSet<String> =
             self.live.iter().filter(|live| live.group == group).map(|live| live.item.clone()).collect();
+        items.retain(|item| self.score(group, item) > 0);
         let place = |item: &String| (-self.score(group, item), self.reached(group, item), item.clone());
         let mut places: Vec<_> = items.iter().map(place).collect();
         places.sort();
@@ -499,7 +533,7 @@ impl<'s> Model<'s> {
     fn amount(&self, score: i128) -> Amount {
         let units = match self.shape.score {
             score_of if score_of.contains("money") => score * 10_000,
-            score_of if score_of.contains("price") => score,
+            score_of if score_of.contains("price") || score_of.contains("growth") => score,
             score_of if score_of.contains("notional") => score / 10i128.pow(10),
             _ => score * 10i128.pow(10),
         };

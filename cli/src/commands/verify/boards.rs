@@ -8,7 +8,8 @@
 //! answer.
 
 use processors::config::{
-    BoardConfig, BoardField, BoardGroup, BoardItem, BoardScore, BoardSource, JobConfig, WindowConfig,
+    BoardConfig, BoardField, BoardGroup, BoardItem, BoardScore, BoardSource, GrowthConfig, JobConfig,
+    WindowConfig,
 };
 
 /// Why the records of a board are not compared.
@@ -19,11 +20,14 @@ pub(super) fn query(job: &str, config: &JobConfig, board: &BoardConfig) -> Resul
     let (lateness_us, skew_us) = (config.lateness.micros(), config.future_skew.micros());
     let value = value(board)?;
     let (score, reached) = match board.score {
-        BoardScore::Largest(_) => ("maxIf(value, is_kept)", "argMinIf(time_us, (-value, time_us), is_kept)"),
+        BoardScore::Largest(_) => {
+            ("maxIf(value, is_kept)".to_owned(), "argMinIf(time_us, (-value, time_us), is_kept)")
+        }
         // What was taken back does not move the instant back.
-        _ => ("sumIf(value, is_kept)", "max(time_us)"),
+        BoardScore::Growth(growth) => (growth_of(board, growth), "max(time_us)"),
+        _ => ("sumIf(value, is_kept)".to_owned(), "max(time_us)"),
     };
-    let windows = windows(&board.window)?;
+    let windows = windows(board)?;
     let (table, topic_rank) = match board.source {
         BoardSource::Chat => ("chat_events", "offset"),
         BoardSource::Reactions => ("reaction_events", "999999999999"),
@@ -127,9 +131,33 @@ fn retracted(source: BoardSource) -> String {
     )
 }
 
-/// Contributions in each of their windows.
-fn windows(window: &WindowConfig) -> Result<String, NotCompared> {
-    let (length, slide) = match window {
+/// What the window has, as a multiple of what the time before it had in as long; see `growth` in the configuration.
+fn growth_of(board: &BoardConfig, growth: GrowthConfig) -> String {
+    let (length, before) = (length(&board.window), growth.before.micros());
+    let sum = |condition: &str| format!("toInt256(sumIf(value, is_kept AND time_us {condition} start_us))");
+    let (window_sum, before_sum) = (sum(">="), sum("<"));
+    let expected = format!("greatest({before_sum} * {length}, toInt256({}) * {before})", growth.minimum);
+    let units = format!("intDiv({window_sum} * {before} * 10000000000, {expected})");
+    format!(
+        "toDecimal256(if({window_sum} > 0, greatest({units}, toInt256(1)), toInt256(0)), 10) / 10000000000"
+    )
+}
+
+/// Of a rolling or tumbling window.
+fn length(window: &WindowConfig) -> i64 {
+    match window {
+        WindowConfig::Rolling { length, .. } | WindowConfig::Tumbling { length } => length.micros(),
+        _ => 0,
+    }
+}
+
+/// Contributions in each of their windows and, of a growth, in each that they come before.
+fn windows(board: &BoardConfig) -> Result<String, NotCompared> {
+    let before = match board.score {
+        BoardScore::Growth(growth) => growth.before.micros(),
+        _ => 0,
+    };
+    let (length, slide) = match &board.window {
         WindowConfig::Rolling { length, slide } => (length.micros(), slide.micros()),
         WindowConfig::Tumbling { length } => (length.micros(), length.micros()),
         WindowConfig::Fixed { .. } | WindowConfig::Calendar { .. } => {
@@ -143,7 +171,7 @@ fn windows(window: &WindowConfig) -> Result<String, NotCompared> {
     };
     Ok(format!(
         "(SELECT *, arrayJoin(range(1, {})) * {slide} + time_us - positiveModulo(time_us, {slide}) AS end_us, end_us - {length} AS start_us FROM kept)",
-        length / slide + 1
+        (length + before) / slide + 1
     ))
 }
 
@@ -186,14 +214,14 @@ fn item(item: BoardItem) -> &'static str {
 fn value(board: &BoardConfig) -> Result<&'static str, NotCompared> {
     Ok(match (board.score, board.source) {
         (BoardScore::DistinctUsers | BoardScore::Votes, _) => return Err("users are not counted again"),
-        (BoardScore::Count, BoardSource::Chat) if board.item == BoardItem::Emote => {
+        (BoardScore::Count | BoardScore::Growth(_), BoardSource::Chat) if board.item == BoardItem::Emote => {
             "toDecimal256(emote.count, 20)"
         }
-        (BoardScore::Count, BoardSource::Reactions)
+        (BoardScore::Count | BoardScore::Growth(_), BoardSource::Reactions)
         | (BoardScore::Sum(BoardField::Count) | BoardScore::Largest(BoardField::Count), _) => {
             "toDecimal256(if(kind = 'raid', 1, count), 20)"
         }
-        (BoardScore::Count, _) => "toDecimal256(1, 20)",
+        (BoardScore::Count | BoardScore::Growth(_), _) => "toDecimal256(1, 20)",
         (BoardScore::Sum(field) | BoardScore::Largest(field), _) => match field {
             BoardField::Money => "toDecimal256(ifNull(amount_micros, 0), 20) / 1000000",
             BoardField::Quantity => "toDecimal256(quantity, 20)",

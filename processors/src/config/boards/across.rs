@@ -18,7 +18,7 @@ pub(super) fn is_across(board: &BoardConfig, groups: &[BoardGroup]) -> bool {
 
 /// Whether parts of a score can be added up although something may be taken back of them.
 pub(super) fn is_additive(score: BoardScore) -> bool {
-    matches!(score, BoardScore::Count | BoardScore::Sum(_))
+    matches!(score, BoardScore::Count | BoardScore::Sum(_) | BoardScore::Growth(_))
 }
 
 pub(super) fn check_across(

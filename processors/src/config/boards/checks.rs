@@ -14,7 +14,7 @@ use super::{
 };
 use crate::config::duration::Duration;
 use crate::config::validate::Problems;
-use crate::leaderboards::{BoardSpec, Stage, Window};
+use crate::leaderboards::{BoardSpec, Growth, Stage, Window};
 use crate::windows::{Calendar, Span, instant};
 
 /// Places that a board may have.
@@ -98,6 +98,7 @@ pub(in crate::config) fn validate_boards(
         if let (true, Some(window)) = (is_positive, &window) {
             check_emission(window, board.emit_every, &key, problems);
         }
+        let growth = window.as_ref().and_then(|window| validate_growth(board.score, window, &key, problems));
         let spec = BoardSpec {
             name: board.name.clone(),
             source: board.source,
@@ -106,7 +107,8 @@ pub(in crate::config) fn validate_boards(
             item: board.item,
             score: board.score,
             window_kind: window_kind(&board.window),
-            window: window.unwrap_or(Window::AllTime),
+            window: window.map_or(Window::AllTime, |window| window.with_time_before(growth)),
+            growth,
             k: board.k as usize,
             emit_every_micros: board.emit_every.micros(),
             retracts: board.retracts(),
@@ -171,7 +173,7 @@ fn check_what(
     let has_currency = groups.contains(&BoardGroup::Currency)
         || board.filter.currency.as_ref().is_some_and(|list| list.len() == 1);
     match board.score {
-        BoardScore::Count => {}
+        BoardScore::Count | BoardScore::Growth(_) => {}
         BoardScore::DistinctUsers => {
             problems.require(board.item != BoardItem::User, key("score"), || {
                 "counts the users of each item, and a user is always one: rank another item, or use count"
@@ -292,6 +294,38 @@ fn validate_window(
             calendar.map(Window::Calendar)
         }
     }
+}
+
+/// What a growth compares; none if the score is none, or it cannot be.
+fn validate_growth(
+    score: BoardScore,
+    window: &Window,
+    key: &dyn Fn(&str) -> String,
+    problems: &mut Problems,
+) -> Option<Growth> {
+    let BoardScore::Growth(growth) = score else { return None };
+    let Window::Rolling { length_micros, slide_micros } = *window else {
+        problems.require(false, key("window.kind"), || {
+            "has no time before that is as long as any other: a growth needs rolling or tumbling".to_owned()
+        });
+        return None;
+    };
+    let slide = Duration::from_micros(slide_micros);
+    let whole = if slide_micros == length_micros { "the window's length" } else { "the slide" };
+    let before = growth.before;
+    let is_sound = problems.require_positive(before, key("score.growth.before"))
+        && problems.require(before.micros() % slide_micros == 0, key("score.growth.before"), || {
+            format!("\"{before}\" is not a multiple of {whole}, \"{slide}\"")
+        })
+        && problems.require(
+            (length_micros + before.micros()) / slide_micros <= PANES_MAX,
+            key("score.growth.before"),
+            || format!("\"{before}\" and the window are more than {PANES_MAX} panes of \"{slide}\": make the slide longer"),
+        )
+        && problems.require(growth.minimum > 0, key("score.growth.minimum"), || {
+            "is 0, so that a single event of a new item would be endless growth: it must be at least 1".to_owned()
+        });
+    is_sound.then(|| Growth::new(length_micros, growth))
 }
 
 fn rolling(length: Duration, slide: Duration) -> Window {

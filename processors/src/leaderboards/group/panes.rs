@@ -253,7 +253,7 @@ impl Group {
             self.votes.remove(user);
         });
         self.note_loss(start, &key, cell.score, rules);
-        self.lose(&key, cell.score, users, rules);
+        self.lose(start, &key, cell.score, users, rules);
         true
     }
 
@@ -319,14 +319,14 @@ impl Group {
             self.votes.remove(gone);
         }
         self.note_loss(start, &key, lost, rules);
-        self.lose(&key, lost, gone.iter(), rules);
+        self.lose(start, &key, lost, gone.iter(), rules);
     }
 
     /// Takes back the panes that start before `window_start`. True if they had scores.
     pub(in crate::leaderboards) fn expire(&mut self, window_start: Timestamp, rules: Rules) -> bool {
         let kept = self.panes.split_off(&window_start);
         let expired = std::mem::replace(&mut self.panes, kept);
-        for pane in expired.values() {
+        for (start, pane) in &expired {
             self.entries -= pane.entries;
             for (key, cell) in &pane.cells {
                 let users = cell.users.iter().flat_map(|users| users.keys());
@@ -335,10 +335,27 @@ impl Group {
                         self.votes.remove(user);
                     });
                 }
-                self.lose(key, cell.score, users, rules);
+                self.lose(*start, key, cell.score, users, rules);
             }
         }
         expired.values().any(|pane| !pane.cells.is_empty())
+    }
+
+    /// The window of a growth moves on to `window_start`. True if panes with scores are before it now.
+    pub(in crate::leaderboards) fn age(&mut self, window_start: Timestamp, rules: Rules) -> bool {
+        let Some(growth) = &rules.growth else { return false };
+        let mut is_changed = false;
+        for pane in self.panes.range(growth.window_start..window_start).map(|(_, pane)| pane) {
+            for (key, cell) in &pane.cells {
+                let Some(item) = self.items.get_mut(key) else { continue };
+                item.touch(key, &mut self.touched);
+                self.total -= item.score;
+                item.age(cell.score, growth);
+                self.total += item.score;
+                is_changed = true;
+            }
+        }
+        is_changed
     }
 
     /// What may have been saved of its panes: what they hold, and what they lost since; with the panes' starts.

@@ -237,7 +237,7 @@ impl Group {
                 let Some((key, item)) = self.items.get_key_value_mut(key) else {
                     return Err(Unreadable("scores an item that is not on the board"));
                 };
-                item.add_restored(cell, rules);
+                item.add_restored(*start, cell, rules);
                 if rules.scoring == Scoring::Votes {
                     for (user, held) in cell.users.iter().flat_map(|users| users.iter()) {
                         let vote = Vote { pane: *start, item: Arc::clone(key), time: held.time };
@@ -263,7 +263,7 @@ impl Group {
 }
 
 impl Item {
-    fn add_restored(&mut self, cell: &Cell, rules: Rules) {
+    fn add_restored(&mut self, pane: Timestamp, cell: &Cell, rules: Rules) {
         match rules.scoring {
             Scoring::Largest => {
                 if self.score == 0 || is_before((cell.score, cell.reached), (self.score, self.reached)) {
@@ -277,7 +277,7 @@ impl Item {
                 }
                 self.score = users.len() as i128;
             }
-            _ => self.score = self.score.saturating_add(cell.score),
+            _ => self.gain(cell.score, pane, rules),
         }
     }
 }
