@@ -112,6 +112,12 @@ pub trait Processor: Send {
     /// [`Timestamp::MAX`] ends the input: every window is closed and every record written.
     fn advance(&mut self, watermark: Timestamp, out: &mut Vec<Output>);
 
+    /// Up to where time must go on for memory to stay within its bound, if what waits beyond `watermark` does not. Depends on what was
+    /// processed and not on how often [`Processor::advance`] was called meanwhile.
+    fn must_reach(&self, _watermark: Timestamp) -> Option<Timestamp> {
+        None
+    }
+
     /// Its name among the processors of a shard, as it may stand in the names of chunks. It does not depend on the others.
     fn name(&self) -> String;
 

@@ -157,6 +157,11 @@ impl Shard {
                 Disposition::Ignored => {}
             }
         }
+        if matches!(self.stage, Stage::Second { .. }) {
+            let watermark = clock.watermark;
+            let reached = self.processors.iter().filter_map(|processor| processor.must_reach(watermark));
+            clock.watermark = reached.fold(watermark, Timestamp::max);
+        }
         Taken {
             is_late: is_late && !is_taken,
             is_clamped: event_time != claimed,

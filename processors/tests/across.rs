@@ -432,6 +432,61 @@ fn a_shard_without_events_says_so_and_holds_nothing_back_until_it_speaks() {
     assert_eq!(second.hear(spoken), expected.map(|(tick, line)| (tick, line.to_owned())));
 }
 
+/// Each shard's channels say something in every tick; one shard stops.
+#[test]
+fn a_shard_is_waited_for_as_long_as_what_waits_for_it_fits() {
+    let job = job(&format!(
+        "lateness = \"0s\"\n{}retract = false\nentries_max = 1000\n",
+        ONLY_ACROSS.replace("50us", "100us")
+    ));
+    let said = |channels: usize, ticks: std::ops::Range<i64>, prefix: &str| -> Vec<Event<'static>> {
+        let mut events = Vec::new();
+        for tick in ticks {
+            for channel in 0..channels {
+                let id = format!("{prefix}{tick}/{channel}");
+                events.push(message(&id, tick * 100 + 10, &format!("{prefix}{channel}")));
+            }
+        }
+        events
+    };
+    let (mut ahead, mut behind) = (Source::new(&job, 0, Vec::new()), Source::new(&job, 1, Vec::new()));
+    let mut log = read(&mut behind, said(1, 0..2, "b"));
+    log.extend(read(&mut ahead, said(200, 0..12, "a")));
+    log.extend(read(&mut behind, said(1, 2..12, "b")));
+    let run = |is_looked_at: &dyn Fn(usize) -> bool| {
+        let mut shard = job.second.as_ref().expect("a second stage").shard();
+        let (mut out, mut most, mut watermarks) = (Vec::new(), 0, Vec::new());
+        for (offset, partial) in log.iter().cloned().enumerate() {
+            let event = Event::Partial(Box::new(partial));
+            shard.process(Topic::Partials, offset as i64, at(0), &event, &mut out);
+            if is_looked_at(offset) {
+                shard.advance(&mut out);
+                most = most.max(shard.size().pending);
+                watermarks.push(shard.watermark().micros());
+            }
+        }
+        shard.advance(&mut out);
+        (shown(out), most, watermarks, shard.size().forgotten)
+    };
+    let (shown, most, watermarks, forgotten) = run(&|_| true);
+    // The other's clock stands at 100. Five ticks fit; each further one sends time on by one.
+    assert_eq!(most, 1_000);
+    assert_eq!(watermarks.iter().filter(|micros| **micros < 700).max(), Some(&600));
+    // What it then tells of the panes from 100, 200 and 300 on was in windows that ended at 600 or before.
+    assert_eq!(forgotten, 3);
+    let counts: Vec<(i64, i64)> =
+        shown.iter().map(|result| (result.freshness.as_of.micros(), result.item_count)).collect();
+    let of_both = [100, 200, 300].into_iter().chain((700..1_200).step_by(100));
+    let mut expected: Vec<(i64, i64)> = of_both.map(|tick| (tick, 201)).collect();
+    expected.extend([(400, 200), (500, 200), (600, 200)]);
+    expected.sort_unstable();
+    assert_eq!(counts, expected);
+    for every in [3, 7, 1_000] {
+        let (again, ..) = run(&|offset| offset % every == 0);
+        assert_eq!(again, shown, "however often time is looked at");
+    }
+}
+
 #[test]
 fn the_label_that_became_visible_last_is_shown_whoever_is_read_first() {
     let job = job(&format!(

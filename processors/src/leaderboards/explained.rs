@@ -42,6 +42,7 @@ impl BoardSpec {
         let waits = match self.stage {
             Stage::Second => {
                 Memory::new(WAITING_BYTES, "score that faster shards have told beyond the slowest's clock")
+                    .at_most(self.entries_max)
             }
             _ => waiting(WAITING_BYTES, "score", lateness_micros, self.emit_every_micros),
         };

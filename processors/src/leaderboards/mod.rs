@@ -23,7 +23,7 @@
 //! (see [`group`]). Memory: for each group its items, their scores in each pane, the users of these where a score or a ban may
 //! concern them, and messages that may be deleted; of all that `entries_max` together. At the bound the oldest messages
 //! are forgotten first (a deletion then takes nothing back), and then what would need a new entry is refused; both are counted
-//! in [`StateSize::forgotten`]. What waits to become visible is bounded by the lateness.
+//! in [`StateSize::forgotten`]. What waits to become visible is bounded by the lateness; in a second stage by `entries_max` too (see [`partials`]).
 //! Does not know: where the events come from.
 
 mod cell;
@@ -298,6 +298,11 @@ impl Processor for Board {
         while let Some(tick) = self.next_tick(watermark) {
             self.write_tick(tick, out);
         }
+    }
+
+    fn must_reach(&self, watermark: Timestamp) -> Option<Timestamp> {
+        let is_second = self.spec.stage == Stage::Second;
+        is_second.then(|| self.pending.tick_to_keep(self.spec.entries_max, watermark)).flatten()
     }
 
     fn name(&self) -> String {

@@ -8,6 +8,9 @@
 //! none needs more than `entries_max`: sums, largest values and sets of users do not depend on the order; the label is the one that became
 //! visible last, among those of one instant the greatest; what was gained by a tick goes before what was taken back by it. Memory of the first
 //! stage: what is due at the next ticks and, where moderators may take back, what the board has for that in its own channels.
+//! The second stage keeps at most `entries_max` scores that wait for the slowest shard. When one more comes, time goes on to the tick that
+//! brings it below, without that shard; what that shard then tells of windows that have closed is counted as forgotten, what it tells of
+//! open ones still counts.
 //! Does not know: how far the other shards have come.
 
 use std::collections::BTreeMap;
@@ -230,11 +233,14 @@ impl Board {
             let instant = score.pane.or(score.reached).unwrap_or(arrival.event_time);
             match self.spec.window.standing(instant, arrival.partition_watermark) {
                 Standing::Counts => disposition = Disposition::Taken,
-                Standing::Late if disposition == Disposition::Ignored => {
-                    disposition = Disposition::Late;
+                Standing::Outside => continue,
+                Standing::Late => {
+                    self.forgotten += 1;
+                    if disposition == Disposition::Ignored {
+                        disposition = Disposition::Late;
+                    }
                     continue;
                 }
-                Standing::Late | Standing::Outside => continue,
             }
             let merge = Merge {
                 visible_from: score.visible_from.unwrap_or_default(),
