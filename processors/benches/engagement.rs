@@ -124,7 +124,7 @@ fn joined(names: &Names) -> Driver {
     driver
 }
 
-#[divan::bench(args = [10_000, 100_000, 1_000_000], sample_count = 3, sample_size = 1)]
+#[divan::bench(args = [10_000, 100_000, 1_000_000, 10_000_000], sample_count = 3, sample_size = 1)]
 fn heartbeats_chat_and_reactions(bencher: Bencher<'_, '_>, sessions: usize) {
     let names = Names::of(sessions);
     bencher.counter(ItemsCount::new(EVENTS)).with_inputs(|| joined(&names)).bench_local_values(

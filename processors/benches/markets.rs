@@ -73,12 +73,12 @@ fn run(bencher: Bencher<'_, '_>, job: &Job, markets: usize) {
     });
 }
 
-#[divan::bench(args = [10, 1_000, 100_000], sample_count = 5, sample_size = 1)]
+#[divan::bench(args = [10, 1_000, 100_000, 1_000_000], sample_count = 3, sample_size = 1)]
 fn five_intervals(bencher: Bencher<'_, '_>, markets: usize) {
     run(bencher, &job("['1s', '1m', '5m', '1h', '1d']"), markets);
 }
 
-#[divan::bench(args = [10, 1_000, 100_000], sample_count = 5, sample_size = 1)]
+#[divan::bench(args = [10, 1_000, 100_000, 1_000_000], sample_count = 3, sample_size = 1)]
 fn one_interval(bencher: Bencher<'_, '_>, markets: usize) {
     run(bencher, &job("['1m']"), markets);
 }

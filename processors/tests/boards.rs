@@ -233,6 +233,43 @@ fn the_streams_hold_late_events_ties_and_expiry() {
     assert_eq!(finals, [0, 10, 20, 30, 40, 60, 70, 80, 90]);
 }
 
+/// More users than are kept in order, most with little; scores fall by expiry, deletions and bans, so that others come to the front.
+#[test]
+fn a_board_of_many_users_equals_the_model() {
+    let mut state = 7u64;
+    let mut next = move |below: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % below
+    };
+    for (window, bounds) in [("rolling", (40, 10)), ("all_time", (0, 0))] {
+        let shape = Shape { k: 5, retract: Some(true), ..shape(window, bounds) };
+        let mut events = Vec::new();
+        for index in 0..4_000u64 {
+            // For a while each of a few users writes much, and then the next few.
+            let user = if next(3) == 0 { (index / 400) * 7 + next(7) } else { 100 + next(600) };
+            let id = format!("m{index}");
+            let mut event = chat(&id, at((index / 25) as i64), "a", Some(&format!("u{user}")), "x");
+            match next(60) {
+                0 => {
+                    event.kind = ChatKind::UserBanned;
+                    event.target_user_id = Some(format!("u{}", (index / 400) * 7 + next(7)).into());
+                }
+                1 => {
+                    event.kind = ChatKind::MessageDeleted;
+                    event.target_message_id = Some(format!("m{}", index.saturating_sub(next(50))).into());
+                }
+                _ => {}
+            }
+            events.push(Event::Chat(event));
+        }
+        let partitions = vec![(Topic::Chat, events)];
+        let ran = run(&job(&shape.toml()), &partitions, &[]);
+        assert!(ran.outputs.len() > 30);
+        assert!(boards(&ran.outputs).iter().any(|board| board.item_count > 300));
+        assert_eq!(ran, Model::new(&shape).ran(&partitions), "{window}");
+    }
+}
+
 /// A late event inside the lateness joins what would have been two sessions; behind the lateness it begins one of its own or is late.
 #[test]
 fn a_session_is_joined_by_what_comes_late() {

@@ -158,7 +158,7 @@ impl Board {
         let closing_tick = tick_at_or_after(session.end, self.spec.emit_every_micros);
         self.closing.remove(&(closing_tick, Arc::clone(name)));
         let Some(mut group) = self.groups.remove(name) else { return };
-        group.settle();
+        group.settle(self.spec.k);
         if group.is_changed || !group.is_empty() {
             group.revision += 1;
             out.push(LeaderboardResult { is_final: true, ..self.record(tick, name, &group) });

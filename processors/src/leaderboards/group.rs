@@ -10,17 +10,17 @@
 //! stays, unless nothing is left of the item.) Among equals again, the smaller item, byte by byte. This depends on the order of visibility and on
 //! nothing else: not on the order in which partitions were read.
 //!
-//! **The structure.** An ordered set of places, moved once per touched item and tick: a tick costs the items that it
-//! touches times a logarithm plus the k places that it shows, however many users a channel has. (Selecting the top k
+//! **The structure.** An ordered set of the best places ([`front`]), in which an item moves once a tick if it comes near it: a tick costs
+//! those items times a logarithm plus the k places that it shows, however many users a channel has. (Selecting the top k
 //! by a scan would cost every item of a channel at every tick in which one of them changed.)
 //!
 //! Does not know: windows, beyond the panes it is told to drop.
 
+mod front;
 mod panes;
 pub(super) mod saved;
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -31,6 +31,7 @@ use super::cell::{Scoring, is_before};
 use super::growth::{Counts, Growth};
 use crate::maps::ByName;
 use crate::windows::Span;
+use front::{Front, Standing};
 use panes::Pane;
 pub(super) use panes::PaneKey;
 
@@ -50,14 +51,6 @@ pub(super) struct Rules {
     pub(super) growth: Option<Growth>,
     /// Whether to remember changes for the next save.
     pub(super) is_tracked: bool,
-}
-
-/// A place on the board; the smallest is the best.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
-    score: Reverse<i128>,
-    reached: Timestamp,
-    item: Arc<str>,
 }
 
 #[derive(Clone, Debug)]
@@ -81,7 +74,7 @@ impl Item {
     }
 
     /// Under what it stands in the order, if it has a place.
-    fn placing(&self) -> Option<(i128, Timestamp)> {
+    fn placing(&self) -> Option<Standing> {
         (self.score > 0).then_some((self.score, self.reached))
     }
 
@@ -108,20 +101,13 @@ impl Item {
     fn is_gone(&self) -> bool {
         self.score <= 0 && self.counts.as_ref().is_none_or(|counts| counts.is_nothing())
     }
-
-    /// Notes where it stands before it changes for the first time since it was settled.
-    fn touch(&mut self, key: &Arc<str>, touched: &mut Vec<Touched>) {
-        if !std::mem::replace(&mut self.is_touched, true) {
-            touched.push(Touched { item: Arc::clone(key), placed: self.placing() });
-        }
-    }
 }
 
 /// An item that changed, and under what it still stands in the order.
 #[derive(Clone, Debug)]
 struct Touched {
     item: Arc<str>,
-    placed: Option<(i128, Timestamp)>,
+    placed: Option<Standing>,
 }
 
 /// Where a user's vote is.
@@ -136,9 +122,12 @@ struct Vote {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Group {
     items: HashMap<Arc<str>, Item, FxBuildHasher>,
-    order: BTreeSet<Place>,
+    front: Front,
+    /// How many items have a place.
+    ranked: usize,
     panes: BTreeMap<Timestamp, Pane>,
     votes: ByName<Vote>,
+    /// Items that are to be moved in the front, or to be removed.
     touched: Vec<Touched>,
     unsaved: Vec<Arc<str>>,
     total: i128,
@@ -192,7 +181,7 @@ impl Group {
 
     /// How many items have a place.
     pub(super) fn places(&self) -> usize {
-        self.order.len()
+        self.ranked
     }
 
     /// Whether nothing ever counted.
@@ -261,8 +250,7 @@ impl Group {
             *entries += 1;
             Item::new(gain.event_time, None)
         });
-        item.touch(key, &mut self.touched);
-        let before = item.score;
+        let (before, placed) = (item.score, item.placing());
         match rules.scoring {
             Scoring::Largest => {
                 if item.score == 0 || is_before((gain.value, gain.event_time), (item.score, item.reached)) {
@@ -281,13 +269,22 @@ impl Group {
         if rules.scoring != Scoring::Largest && (item.score > before || rules.growth.is_some()) {
             item.reached = item.reached.max(gain.event_time);
         }
-        self.total += item.score - before;
         if gain.label.is_some() && item.label.as_deref() != gain.label {
             item.label = gain.label.map(Box::from);
         }
         if rules.is_tracked && !std::mem::replace(&mut item.is_unsaved, true) {
             self.unsaved.push(Arc::clone(key));
         }
+        let score = item.score;
+        touch(&self.front, &mut self.touched, key, item, placed);
+        self.count_score(before, score);
+    }
+
+    /// Follows the total and the places.
+    fn count_score(&mut self, before: i128, after: i128) {
+        self.total += after - before;
+        self.ranked += usize::from(after > 0);
+        self.ranked -= usize::from(before > 0);
     }
 
     /// Takes from an item what the pane that starts at `start` lost: `lost` of its score, and these users.
@@ -300,8 +297,7 @@ impl Group {
         rules: Rules,
     ) {
         let Some((key, item)) = self.items.get_key_value_mut(key) else { return };
-        item.touch(key, &mut self.touched);
-        let before = item.score;
+        let (before, placed) = (item.score, item.placing());
         match rules.scoring {
             Scoring::Largest => {
                 let cells = self.panes.values().filter_map(|pane| pane.cells.get(key));
@@ -324,39 +320,34 @@ impl Group {
             }
             _ => item.gain(-lost, start, rules),
         }
-        self.total -= before - item.score;
+        let score = item.score;
+        touch(&self.front, &mut self.touched, key, item, placed);
+        self.count_score(before, score);
     }
 
-    /// Brings the order up to date with the scores.
-    pub(super) fn settle(&mut self) {
+    /// Brings the order up to date with the scores, for a board of `k` places.
+    pub(super) fn settle(&mut self, k: usize) {
         for Touched { item: key, placed } in self.touched.drain(..) {
             let Some(item) = self.items.get_mut(&key) else { continue };
             item.is_touched = false;
-            let target = item.placing();
-            if target.is_some() && placed == target {
-                continue;
-            }
-            let place = |(score, reached)| Place { score: Reverse(score), reached, item: Arc::clone(&key) };
-            if let Some(placed) = placed {
-                self.order.remove(&place(placed));
-            }
-            match target {
-                Some(target) => {
-                    self.order.insert(place(target));
-                }
-                None if item.is_gone() => {
-                    self.items.remove(&key);
-                    self.entries -= 1;
-                }
-                None => {}
+            self.front.move_item(&key, placed, item.placing());
+            if item.is_gone() {
+                self.items.remove(&key);
+                self.entries -= 1;
             }
         }
+        self.resize_front(k);
+    }
+
+    fn resize_front(&mut self, k: usize) {
+        let items = self.items.iter().map(|(key, item)| (key, item.placing()));
+        self.front.resize(k, self.ranked, items);
     }
 
     /// The first `k` places, with the ranks that were last remembered.
     pub(super) fn top(&self, k: usize, scale: u32) -> Vec<LeaderboardEntry> {
-        let mut entries = Vec::with_capacity(k.min(self.order.len()));
-        for (place, rank) in self.order.iter().take(k).zip(1..) {
+        let mut entries = Vec::with_capacity(k.min(self.ranked));
+        for (place, rank) in self.front.iter().take(k).zip(1..) {
             let label = self.items.get(&place.item).and_then(|item| item.label.as_deref());
             entries.push(LeaderboardEntry {
                 rank,
@@ -372,8 +363,22 @@ impl Group {
     /// The first `k` ranks are the previous ones of the next record.
     pub(super) fn remember_ranks(&mut self, k: usize) {
         self.previous_ranks.clear();
-        let ranks = self.order.iter().take(k).zip(1..).map(|(place, rank)| (Arc::clone(&place.item), rank));
+        let ranks = self.front.iter().take(k).zip(1..).map(|(place, rank)| (Arc::clone(&place.item), rank));
         self.previous_ranks.extend(ranks);
+    }
+}
+
+/// Notes that an item stood there before it changed, if it is to be moved or removed.
+fn touch(
+    front: &Front,
+    touched: &mut Vec<Touched>,
+    key: &Arc<str>,
+    item: &mut Item,
+    placed: Option<Standing>,
+) {
+    let is_concerned = front.has(placed, key) || front.has(item.placing(), key) || item.is_gone();
+    if is_concerned && !std::mem::replace(&mut item.is_touched, true) {
+        touched.push(Touched { item: Arc::clone(key), placed });
     }
 }
 

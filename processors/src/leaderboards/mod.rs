@@ -147,10 +147,12 @@ impl Board {
         first.into_iter().chain(boundary).min().filter(|tick| *tick <= watermark)
     }
 
-    /// Moves on to the window that is open before `tick`.
-    fn roll(&mut self, tick: Timestamp) {
+    /// Moves on to the window that is open before `tick`. Returns the groups in which something expired that was not shown: of the time
+    /// before a growth's window.
+    fn roll(&mut self, tick: Timestamp) -> Vec<Arc<str>> {
+        let mut unseen = Vec::new();
         let window = self.spec.window.open_before(tick, self.window);
-        let Some(span) = window.filter(|_| window != self.window) else { return };
+        let Some(span) = window.filter(|_| window != self.window) else { return unseen };
         self.window = window;
         self.saved.expire(span.start);
         let shown_start = self.shown(span).start;
@@ -158,12 +160,15 @@ impl Board {
             group.revision = 0;
             let has_places = group.places() > 0;
             let is_moved = group.expire(span.start, self.rules) | group.age(shown_start, self.rules);
-            if is_moved && has_places && !std::mem::replace(&mut group.is_changed, true) {
+            if is_moved && !has_places {
+                unseen.push(Arc::clone(name));
+            } else if is_moved && !std::mem::replace(&mut group.is_changed, true) {
                 self.changed.push(Arc::clone(name));
             }
             count(&mut self.item_count, &mut self.entry_count, group);
         }
         self.note_window_start();
+        unseen
     }
 
     /// What the records say of a window: of a growth, without the time before.
@@ -199,7 +204,7 @@ impl Board {
 
     fn write_tick(&mut self, tick: Timestamp, out: &mut Vec<Output>) {
         let mut records = Vec::new();
-        self.roll(tick);
+        let unseen = self.roll(tick);
         self.take_in(tick, &mut records);
         self.last_tick = tick;
         while let Some((_, name)) = self.closing.first().filter(|(closing, _)| *closing <= tick).cloned() {
@@ -219,6 +224,9 @@ impl Board {
             records.sort_by(|a, b| a.group.cmp(&b.group));
             out.extend(records.into_iter().map(Output::Leaderboard));
         }
+        for name in &unseen {
+            self.settle_unseen(name);
+        }
         if is_final {
             self.end_window();
         }
@@ -227,7 +235,7 @@ impl Board {
     /// The record of a group that changed, or whose window ends.
     fn write_group(&mut self, tick: Timestamp, name: &Arc<str>, is_final: bool) -> Option<LeaderboardResult> {
         let group = self.groups.get_mut(name)?;
-        group.settle();
+        group.settle(self.spec.k);
         count(&mut self.item_count, &mut self.entry_count, group);
         if !group.is_changed && (!is_final || group.places() == 0) {
             return None;
@@ -248,22 +256,36 @@ impl Board {
         Some(record)
     }
 
+    /// A group may have lost items without getting a record; if it lost all, it goes.
+    fn settle_unseen(&mut self, name: &Arc<str>) {
+        let Some(group) = self.groups.get_mut(name) else { return };
+        group.settle(self.spec.k);
+        count(&mut self.item_count, &mut self.entry_count, group);
+        if group.is_empty() && group.revision == 0 {
+            self.drop_groups(|group| group.is_empty() && group.revision == 0);
+        }
+    }
+
     /// Drops what the window that has ended leaves behind: groups without scores or, where no window follows, all.
     fn end_window(&mut self) {
         let is_over = matches!(self.spec.window, Window::Fixed(_));
+        self.drop_groups(|group| is_over || group.is_empty());
+        if is_over {
+            self.saved.expire(Timestamp::MAX);
+            self.messages.clear();
+        }
+    }
+
+    fn drop_groups(&mut self, is_over: impl Fn(&Group) -> bool) {
         let (items, entries, saved) = (&mut self.item_count, &mut self.entry_count, &mut self.saved);
         self.groups.retain(|name, group| {
-            let is_kept = !is_over && !group.is_empty();
+            let is_kept = !is_over(group);
             if !is_kept {
                 (*items, *entries) = (*items - group.counted.0, *entries - group.counted.1);
                 saved.note_dropped(name, group);
             }
             is_kept
         });
-        if is_over {
-            self.saved.expire(Timestamp::MAX);
-            self.messages.clear();
-        }
     }
 }
 

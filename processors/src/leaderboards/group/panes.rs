@@ -12,7 +12,7 @@ use schemas::Timestamp;
 
 use super::super::cell::{Cell, Held, Scoring};
 use super::super::contributions::Retracted;
-use super::{Gain, Group, Rules};
+use super::{Gain, Group, Rules, touch};
 use crate::maps::{ByName, value_of};
 
 /// A part of a pane that is saved under a key of its own.
@@ -348,10 +348,11 @@ impl Group {
         for pane in self.panes.range(growth.window_start..window_start).map(|(_, pane)| pane) {
             for (key, cell) in &pane.cells {
                 let Some(item) = self.items.get_mut(key) else { continue };
-                item.touch(key, &mut self.touched);
-                self.total -= item.score;
+                let (before, placed) = (item.score, item.placing());
                 item.age(cell.score, growth);
-                self.total += item.score;
+                touch(&self.front, &mut self.touched, key, item, placed);
+                self.total += item.score - before;
+                self.ranked -= usize::from(before > 0 && item.score == 0);
                 is_changed = true;
             }
         }

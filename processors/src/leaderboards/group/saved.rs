@@ -11,7 +11,7 @@ use schemas::Timestamp;
 
 use super::super::cell::{Cell, Held, Scoring, is_before};
 use super::panes::{Message, PaneKey};
-use super::{Group, Item, Rules, Touched, Vote};
+use super::{Group, Item, Rules, Vote};
 use crate::maps::value_of;
 use crate::state::bytes::{Reader, Stored, Unreadable, put_str, text};
 use crate::state::journal::Entries;
@@ -253,10 +253,11 @@ impl Group {
                 }
             }
         }
+        self.items.retain(|_, item| !item.is_gone());
         self.entries += self.items.len();
         self.total = self.items.values().fold(0, |total, item| total.saturating_add(item.score));
-        self.touched = self.items.keys().map(|key| Touched { item: Arc::clone(key), placed: None }).collect();
-        self.settle();
+        self.ranked = self.items.values().filter(|item| item.score > 0).count();
+        self.resize_front(k);
         self.remember_ranks(k);
         Ok(messages)
     }
