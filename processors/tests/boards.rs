@@ -7,10 +7,10 @@ mod boards_model;
 mod common;
 
 use boards_model::{Model, Shape};
-use common::{Partition, at, chat, emote, job, reaction, run, trade};
+use common::{Partition, at, chat, emote, job, reaction, run, trade, viewer};
 use processors::Output;
 use proptest::prelude::*;
-use schemas::{Aggressor, ChatKind, Event, ReactionKind, Topic};
+use schemas::{Aggressor, ChatKind, Event, ReactionKind, Topic, ViewerKind};
 
 /// Windows, each with how long the unit of time is, and how often records are due, in units.
 fn windows() -> impl Strategy<Value = (&'static str, i64, i64, i64, i64)> {
@@ -51,6 +51,11 @@ fn counted() -> impl Strategy<Value = (&'static str, &'static str, &'static str,
         ("trades", "trade", "{ largest = 'notional' }", "['symbol']"),
         ("trades", "aggressor", "{ largest = 'price' }", "['symbol']"),
         ("trades", "aggressor", "'distinct_users'", "['symbol']"),
+        ("viewers", "user", "{ sum = 'watch_ms' }", "['channel']"),
+        ("viewers", "user", "'count'", "['channel', 'country']"),
+        ("viewers", "country", "'distinct_users'", "['channel']"),
+        ("viewers", "device", "{ largest = 'watch_ms' }", "['channel']"),
+        ("viewers", "country", GROWTH, "['channel']"),
     ])
 }
 
@@ -61,7 +66,7 @@ fn shapes() -> impl Strategy<Value = Shape> {
             let is_rolling = matches!(window.0, "rolling" | "tumbling");
             let window = if score == GROWTH && !is_rolling { ("rolling", 1, 30, 10, 5) } else { window };
             let (window, unit, a, b, emit_every) = window;
-            let retract = retract.filter(|_| source != "trades");
+            let retract = retract.filter(|_| !["trades", "viewers"].contains(&source));
             let bounds = (a, b);
             Shape { window, unit, bounds, emit_every, lateness, k, source, item, score, groups, retract }
         },
@@ -133,6 +138,17 @@ fn trade_event(id: &str, time: i64, (_, market, user, what, other): Seed) -> Eve
     Event::Trade(event)
 }
 
+fn viewer_event(id: &str, time: i64, (_, channel, user, what, other): Seed) -> Event<'static> {
+    use ViewerKind::{Heartbeat, Join, Leave, Quality};
+    let kind = [Join, Heartbeat, Heartbeat, Quality, Leave, Heartbeat][usize::from(what % 6)];
+    let mut event = viewer(id, at(time), ["a", "b/b", "c"][usize::from(channel)], kind, &format!("s{user}"));
+    event.user_id = (user < 4).then(|| format!("u{user}").into());
+    event.watch_ms = i64::from(what) * 100;
+    event.country = ["DE", "FR", "P/L"].get(usize::from(other)).map(|country| (*country).into());
+    event.device = (user > 0).then(|| ["phone", "tv"][usize::from(other % 2)].into());
+    Event::Viewer(event)
+}
+
 /// The partitions that a board reads.
 fn partitions(shape: &Shape, seeds: &[(Vec<Seed>, i64)]) -> Vec<Partition> {
     type Make = fn(&str, i64, Seed) -> Event<'static>;
@@ -146,6 +162,7 @@ fn partitions(shape: &Shape, seeds: &[(Vec<Seed>, i64)]) -> Vec<Partition> {
     };
     match shape.source {
         "chat" => vec![partition(Topic::Chat, "m", chat_event, &seeds[0])],
+        "viewers" => vec![partition(Topic::Viewers, "v", viewer_event, &seeds[0])],
         "trades" => vec![partition(Topic::Trades, "t", trade_event, &seeds[0])],
         _ if !shape.retracts() => vec![partition(Topic::Reactions, "r", reaction_event, &seeds[1])],
         _ => vec![

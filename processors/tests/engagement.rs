@@ -21,6 +21,8 @@ struct Model<'e> {
     timeout: i64,
     distinct_max: usize,
     messages_max: usize,
+    /// The ids of viewers' events that came when there were too many sessions.
+    refused: BTreeSet<String>,
 }
 
 /// A message of a window, as the model goes through it.
@@ -93,7 +95,32 @@ impl Model<'_> {
         (seen.time.div_euclid(WINDOW) + 1) * WINDOW > seen.watermark
     }
 
+    /// Goes through the events of every channel with the sessions that are known then: those heard of within the time-out.
+    fn with_sessions_max(mut self, sessions_max: usize) -> Self {
+        let mut known: BTreeMap<(&str, &str), i64> = BTreeMap::new();
+        for seen in &self.all {
+            let (Some(_), Event::Viewer(viewer)) = (self.kind_of_presence(seen), seen.event) else {
+                continue;
+            };
+            known.retain(|_, last| *last + self.timeout > seen.visible_from);
+            let of_channel = known.keys().filter(|(channel, _)| *channel == &*viewer.channel_id).count();
+            let key = (&*viewer.channel_id, &*viewer.session_id);
+            if known.contains_key(&key) || of_channel < sessions_max {
+                let last = known.entry(key).or_insert(seen.time);
+                *last = seen.time.max(*last);
+            } else {
+                self.refused.insert(viewer.event_id.to_string());
+            }
+        }
+        self
+    }
+
+    /// Whether it says that a session is there (or not), and is heard.
     fn kind_of_presence(&self, seen: &Seen<'_>) -> Option<bool> {
+        self.says_presence(seen).filter(|_| !self.refused.contains(seen.event.header().event_id))
+    }
+
+    fn says_presence(&self, seen: &Seen<'_>) -> Option<bool> {
         let Event::Viewer(viewer) = seen.event else { return None };
         let is_current = seen.time + self.timeout > seen.watermark;
         match viewer.kind {
@@ -112,7 +139,7 @@ impl Model<'_> {
     }
 
     fn is_taken(&self, seen: &Seen<'_>) -> bool {
-        Self::is_wanted(seen) && (Self::is_in_window(seen) || self.kind_of_presence(seen).is_some())
+        Self::is_wanted(seen) && (Self::is_in_window(seen) || self.says_presence(seen).is_some())
     }
 
     /// The sessions of a channel watching at `instant`, by the events visible before `before`.
@@ -282,6 +309,12 @@ impl Model<'_> {
                 Event::Trade(_) | Event::Partial(_) => panic!("no trades"),
             }
         }
+        let is_untracked = |seen: &&Seen<'_>| {
+            seen.event.header().channel_id == channel
+                && (end - WINDOW..tick).contains(&seen.visible_from)
+                && self.says_presence(seen) == Some(true)
+                && self.kind_of_presence(seen).is_none()
+        };
         let is_final = tick == end;
         let ([startup_p50_ms, startup_p90_ms, startup_p95_ms, startup_p99_ms], startup_histogram) =
             measured(&startup);
@@ -297,6 +330,7 @@ impl Model<'_> {
             revision,
             messages: lines.iter().filter(|line| !line.is_gone).count() as i64,
             retracted_messages: lines.iter().filter(|line| line.is_gone).count() as i64,
+            untracked_sessions: self.all.iter().filter(is_untracked).count() as i64,
             untracked_messages: lines.iter().filter(|line| !line.is_remembered).count() as i64,
             unique_chatters: chatters.names.len() as i64,
             unique_chatters_is_estimated: chatters.is_estimated,
@@ -419,15 +453,18 @@ proptest! {
         lateness in 0..15i64,
         timeout in prop_oneof![Just(3i64), Just(7), Just(10), Just(30)],
         limits in prop_oneof![3 => Just((10_000usize, 100_000usize)), 1 => (0..3usize, 0..3usize)],
+        sessions_max in prop_oneof![Just(1_000_000usize), 1..4usize],
         schedules in proptest::collection::vec(proptest::collection::vec(0..6u8, 0..80), 3),
     ) {
         let (distinct_max, messages_max) = limits;
         let toml = format!(
             "lateness = '{lateness}us'\ndedup_for = '0s'\n[engagement]\nwindow = '{WINDOW}us'\nemit_every = '{EMIT_EVERY}us'\n\
              heartbeat_timeout = '{timeout}us'\nretention_ages = ['5us', '15us', '40us']\n\
-             distinct_max = {distinct_max}\nmessages_max = {messages_max}\n"
+             distinct_max = {distinct_max}\nmessages_max = {messages_max}\nsessions_max = {sessions_max}\n"
         );
-        let expected = Model { all: seen(&partitions, lateness), timeout, distinct_max, messages_max }.run();
+        let all = seen(&partitions, lateness);
+        let model = Model { all, timeout, distinct_max, messages_max, refused: BTreeSet::new() };
+        let expected = model.with_sessions_max(sessions_max).run();
         for schedule in schedules {
             prop_assert_eq!(&run(&job(&toml), &partitions, &schedule), &expected);
         }

@@ -153,6 +153,9 @@ impl Board {
         tick: Timestamp,
         out: &mut Vec<LeaderboardResult>,
     ) {
+        if self.closing.is_empty() {
+            return;
+        }
         let session = self.groups.get(name).and_then(|group| group.session);
         let Some(session) = session.filter(|session| session.end <= instant) else { return };
         let closing_tick = tick_at_or_after(session.end, self.spec.emit_every_micros);

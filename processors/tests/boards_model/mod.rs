@@ -37,7 +37,7 @@ impl Shape {
     }
 
     pub fn retracts(&self) -> bool {
-        self.retract.unwrap_or(self.source != "trades" && self.window != "all_time")
+        self.retract.unwrap_or(!["trades", "viewers"].contains(&self.source) && self.window != "all_time")
     }
 
     pub fn toml(&self) -> String {
@@ -202,6 +202,7 @@ impl<'s> Model<'s> {
         let source = match self.shape.source {
             "chat" => Topic::Chat,
             "trades" => Topic::Trades,
+            "viewers" => Topic::Viewers,
             _ => Topic::Reactions,
         };
         let is_counted = |seen: &Seen<'_>| seen.topic == source && self.is_counted(seen.event);
@@ -268,6 +269,7 @@ impl<'s> Model<'s> {
         let second = match (self.shape.groups, event) {
             ("['channel', 'currency']", Event::Reaction(reaction)) => reaction.currency.as_deref()?,
             ("['channel', 'poll']", Event::Reaction(reaction)) => reaction.target_id.as_deref()?,
+            ("['channel', 'country']", Event::Viewer(viewer)) => viewer.country.as_deref()?,
             _ => return Some(channel.to_owned()),
         };
         Some(format!("{}/{}", channel.replace('/', "%2F"), second.replace('/', "%2F")))
@@ -327,7 +329,17 @@ impl<'s> Model<'s> {
                 };
                 gains.extend(item.map(|item| (item, label, value)));
             }
-            Event::Viewer(_) | Event::Partial(_) => {}
+            Event::Viewer(viewer) => {
+                let value =
+                    if self.shape.score.contains("watch_ms") { i128::from(viewer.watch_ms) } else { 1 };
+                let item = match self.shape.item {
+                    "user" => user,
+                    "device" => owned(&viewer.device),
+                    _ => owned(&viewer.country),
+                };
+                gains.extend(item.map(|item| (item, None, value)));
+            }
+            Event::Partial(_) => {}
         }
         gains.retain(|(_, _, value)| *value > 0);
         gains
