@@ -4,7 +4,8 @@
 
 use schemas::Topic;
 
-use super::{CHANNEL_BYTES, EngagementSpec, SESSION_BYTES, WAITING_BYTES};
+use super::window::{MESSAGE_BYTES, NAME_BYTES, SKETCH_BYTES};
+use super::{CHANNEL_BYTES, COHORT_BYTES, EngagementSpec, SESSION_BYTES, WAITING_BYTES};
 use crate::explain::{Explained, Memory, names, rate, span, waiting};
 
 impl EngagementSpec {
@@ -20,10 +21,20 @@ impl EngagementSpec {
                     "each session until {} after it was last heard of",
                     span(self.heartbeat_timeout_micros)
                 ),
-            ],
+            ]
+            .into_iter()
+            .chain(self.retention_ages_micros.last().map(|oldest| {
+                format!("how many of those who joined at each tick are still there, for {}", span(*oldest))
+            }))
+            .collect(),
             memory: vec![
                 Memory::new(CHANNEL_BYTES, "channel"),
-                Memory::new(SESSION_BYTES, "session"),
+                Memory::new(SESSION_BYTES, "session of a channel").at_most(self.sessions_max),
+                Memory::new(NAME_BYTES, "chatter or viewer of a channel's window")
+                    .at_most(2 * self.distinct_max),
+                Memory::new(SKETCH_BYTES, "estimate of a channel's chatters or viewers beyond that"),
+                Memory::new(MESSAGE_BYTES, "message of a channel's window").at_most(self.messages_max),
+                Memory::new(COHORT_BYTES, "tick at which somebody joined a channel"),
                 waiting(WAITING_BYTES, "event", lateness_micros, self.emit_every_micros),
             ],
             records: vec![

@@ -24,10 +24,10 @@ use super::histogram::Histogram;
 use crate::state::bytes::{Reader, Stored, Unreadable, put_str, stored};
 
 /// About what a name, a message and a bucket take in memory, and a sketch.
-const NAME_BYTES: usize = 24;
-const MESSAGE_BYTES: usize = 56;
+pub(super) const NAME_BYTES: usize = 24;
+pub(super) const MESSAGE_BYTES: usize = 56;
 const BUCKET_BYTES: usize = 40;
-const SKETCH_BYTES: usize = 4_096;
+pub(super) const SKETCH_BYTES: usize = 4_096;
 
 /// What a save must write: which piece of a window has come, changed or gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,7 +20,12 @@ impl BoardSpec {
                     slide_micros if slide_micros == length_micros => String::new(),
                     slide_micros => format!(", moved on every {}", span(*slide_micros)),
                 };
-                format!("the {kind} window of {}{slide}", span(*length_micros))
+                let before = self.growth.map_or(0, |growth| growth.before_micros);
+                let and_before = match before {
+                    0 => String::new(),
+                    before => format!(", and the {} before it", span(before)),
+                };
+                format!("the {kind} window of {}{slide}{and_before}", span(*length_micros - before))
             }
             Window::Session { gap_micros } => {
                 format!("each group's {kind}, until nothing has come for {}", span(*gap_micros))
