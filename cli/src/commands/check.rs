@@ -140,8 +140,10 @@ fn job_lines(job: &JobReport) -> Vec<String> {
 
 /// Bytes for each of something.
 fn memory(memory: &Memory) -> String {
-    let bound = memory
-        .at_most
-        .map(|count| format!(", at most {count} of them: {} MB", memory.bytes * count / 1_000_000));
+    let most = |count: u64| match memory.bytes * count {
+        bytes if bytes < 1_000_000 => format!("{} kB", bytes.div_ceil(1_000)),
+        bytes => format!("{} MB", bytes / 1_000_000),
+    };
+    let bound = memory.at_most.map(|count| format!(", at most {count} of them: {}", most(count)));
     format!("{} bytes for each {}{}", memory.bytes, memory.for_each, bound.unwrap_or_default())
 }

@@ -190,6 +190,19 @@ fn recorded_chat_keeps_its_counts_and_its_top_ten() {
         "SELECT sum(messages + retracted_messages) FROM engagement_by_window",
         &expected["messages"].to_string(),
     );
+    deployment.wait_for(
+        "SELECT uniqExact(window_end) > 30 FROM final_leaderboards WHERE board = 'top_chatters'",
+        "1",
+    );
+    let command = ["verify", "--results", "--output", "json", "leaderboards", "engagement"];
+    let verified = deployment.command(&command).output().expect("the binary runs");
+    let reports: Value = serde_json::from_slice(&verified.stdout).expect("json");
+    assert_eq!(verified.status.code(), Some(0), "{reports}");
+    for results in ["board top_chatters", "board top_emotes", "board trending_channels", "engagement"] {
+        let mut all = reports.as_array().expect("a list").iter();
+        let report = all.find(|report| report["results"] == results).expect("a report");
+        assert!(report["final"].as_i64() > Some(1) && report["differing"] == 0, "{report}");
+    }
     println!("{wanted:?}: busiest 10 s; top ten: {}", board.replace('\n', ", ").replace('\t', " "));
     deployment.stop();
 }
