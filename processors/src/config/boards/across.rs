@@ -45,8 +45,7 @@ pub(super) fn check_across(
         "counts one vote per user in each group, which has to be within one channel: group by [\"channel\", \"poll\"]"
             .to_owned()
     });
-    let takes_back = board.retracts() && board.source.has_moderators();
-    problems.require(is_additive(board.score) || !takes_back, key("retract"), || {
+    problems.require(is_additive(board.score) || !board.retracts(), key("retract"), || {
         "cannot take back from largest values and distinct users over several channels: write false, or use count or sum"
             .to_owned()
     });

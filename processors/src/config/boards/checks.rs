@@ -45,8 +45,8 @@ impl BoardConfig {
     #[must_use]
     pub fn retracts(&self) -> bool {
         let is_possible = is_additive(self.score) || !is_across(self, &self.groups());
-        let is_usual = self.source.has_moderators() && self.window != WindowConfig::AllTime;
-        self.retract.unwrap_or(is_usual && is_possible)
+        let is_usual = self.window != WindowConfig::AllTime;
+        self.source.has_moderators() && self.retract.unwrap_or(is_usual && is_possible)
     }
 
     /// What there is one board for: as written, or as the item needs it.
