@@ -287,6 +287,24 @@ fn a_board_of_many_users_equals_the_model() {
     }
 }
 
+/// Who has nothing left is forgotten, near the front or not.
+#[test]
+fn nothing_is_left_of_users_whose_messages_expired() {
+    let mut shard = job(&shape("rolling", (30, 10)).toml()).shard();
+    let mut out = Vec::new();
+    let users = (0..1_000).map(|index| (index / 40, format!("u{}", index % 500)));
+    for (offset, (time, user)) in users.chain([(99, "u".to_owned())]).enumerate() {
+        let event = chat(&format!("m{offset}"), at(time), "a", Some(&user), "x");
+        shard.process(Topic::Chat, offset as i64, at(time), &Event::Chat(event), &mut out);
+        shard.advance(&mut out);
+    }
+    assert!(boards(&out).iter().any(|board| board.item_count == 500));
+    shard.advance_to(at(100), &mut out);
+    // The user, its score, and its message.
+    let size = shard.size();
+    assert_eq!((size.items, size.entries), (1, 3), "{size:?}");
+}
+
 /// A late event inside the lateness joins what would have been two sessions; behind the lateness it begins one of its own or is late.
 #[test]
 fn a_session_is_joined_by_what_comes_late() {

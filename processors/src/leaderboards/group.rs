@@ -5,7 +5,7 @@
 //!
 //! **The order.** By score, the highest first. Among equals, by who reached that score first: of sums, the event time of the
 //! latest event that counted for the item since it has been on the board; of distinct users, that of the latest event that
-//! brought a new one; of growths, that of the latest event that counted, while anything of the item does; of largest values, that of the first event with the value. (Scores only grow by events, so that is the event that
+//! brought a new one; of growths, that of the latest event by which it grew; of largest values, that of the first event with the value. (Scores only grow by events, so that is the event that
 //! brought the item to its present score. When a pane expires or something is taken back the score falls, but that instant
 //! stays, unless nothing is left of the item.) Among equals again, the smaller item, byte by byte. This depends on the order of visibility and on
 //! nothing else: not on the order in which partitions were read.
@@ -266,7 +266,7 @@ impl Group {
             }
             _ => item.gain(gained, gain.pane, rules),
         }
-        if rules.scoring != Scoring::Largest && (item.score > before || rules.growth.is_some()) {
+        if rules.scoring != Scoring::Largest && item.score > before {
             item.reached = item.reached.max(gain.event_time);
         }
         if gain.label.is_some() && item.label.as_deref() != gain.label {

@@ -381,7 +381,7 @@ impl<'s> Model<'s> {
                 time: seen.time,
             });
             let key = (group.clone(), item.clone());
-            if self.score(&group, &item) > before || self.shape.is_growth() {
+            if self.score(&group, &item) > before {
                 let reached = self.reached.entry(key.clone()).or_insert(seen.time);
                 *reached = seen.time.max(*reached);
             }
