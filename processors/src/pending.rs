@@ -93,19 +93,18 @@ impl<T> Pending<T> {
         self.len
     }
 
-    /// The first tick beyond which no more than `len_max` values wait, if more do beyond `instant`.
-    pub(crate) fn tick_to_keep(&self, len_max: usize, instant: Timestamp) -> Option<Timestamp> {
+    /// The first tick beyond which no more than `len_max` values wait, if more do.
+    pub(crate) fn tick_to_keep(&self, len_max: usize) -> Option<Timestamp> {
         if self.len <= len_max {
             return None;
         }
         let mut len = 0;
-        let beyond = self.by_tick.iter().rev().take_while(|(tick, _)| **tick > instant);
-        beyond
-            .map(|(tick, slot)| {
-                len += slot.entries.len();
-                (*tick, len)
-            })
-            .find_map(|(tick, len)| (len > len_max).then_some(tick))
+        let mut latest_first = self.by_tick.iter().rev();
+        let (tick, _) = latest_first.find(|(_, slot)| {
+            len += slot.entries.len();
+            len > len_max
+        })?;
+        Some(*tick)
     }
 
     /// Takes out what becomes visible before `tick`, in order. It is the first tick or, where a record is due within a step, an

@@ -112,9 +112,9 @@ pub trait Processor: Send {
     /// [`Timestamp::MAX`] ends the input: every window is closed and every record written.
     fn advance(&mut self, watermark: Timestamp, out: &mut Vec<Output>);
 
-    /// Up to where time must go on for memory to stay within its bound, if what waits beyond `watermark` does not. Depends on what was
-    /// processed and not on how often [`Processor::advance`] was called meanwhile.
-    fn must_reach(&self, _watermark: Timestamp) -> Option<Timestamp> {
+    /// Up to where time must have gone for memory to stay within its bound. Beyond the watermark that depends on what was
+    /// processed, and not on how often [`Processor::advance`] was called meanwhile.
+    fn must_reach(&self) -> Option<Timestamp> {
         None
     }
 

@@ -158,9 +158,8 @@ impl Shard {
             }
         }
         if matches!(self.stage, Stage::Second { .. }) {
-            let watermark = clock.watermark;
-            let reached = self.processors.iter().filter_map(|processor| processor.must_reach(watermark));
-            clock.watermark = reached.fold(watermark, Timestamp::max);
+            let reached = self.processors.iter().filter_map(|processor| processor.must_reach());
+            clock.watermark = reached.fold(clock.watermark, Timestamp::max);
         }
         Taken {
             is_late: is_late && !is_taken,

@@ -322,9 +322,9 @@ impl Processor for Board {
         }
     }
 
-    fn must_reach(&self, watermark: Timestamp) -> Option<Timestamp> {
+    fn must_reach(&self) -> Option<Timestamp> {
         let is_second = self.spec.stage == Stage::Second;
-        is_second.then(|| self.pending.tick_to_keep(self.spec.entries_max, watermark)).flatten()
+        is_second.then(|| self.pending.tick_to_keep(self.spec.entries_max)).flatten()
     }
 
     fn name(&self) -> String {
