@@ -18,6 +18,10 @@ const START: i64 = 1_700_000_000_000_000;
 /// Users that change in a tick of `one_channel`.
 const CHANGED: usize = 100;
 
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     divan::main();
 }

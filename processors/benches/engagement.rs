@@ -20,6 +20,10 @@ const TOML: &str = "lateness = '2s'\ndedup_for = '0s'\n[engagement]\nwindow = '1
 /// Ten seconds before a minute ends.
 const START_MICROS: i64 = 1_700_000_040_000_000 + 50_000_000;
 
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     divan::main();
 }

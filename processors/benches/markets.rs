@@ -13,6 +13,10 @@ use schemas::{Aggressor, Amount, Event, Timestamp, Topic, TradeEvent};
 const TRADES: usize = 300_000;
 const TRADES_PER_SECOND: i64 = 10_000;
 
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     divan::main();
 }

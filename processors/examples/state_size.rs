@@ -82,6 +82,10 @@ fn written(what: &str, chunks: &[Chunk]) {
     println!("{what:<34} {bytes:>10} bytes in {} chunks", chunks.len());
 }
 
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let keys = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(1_000_000);
     let job = toml::from_str::<JobConfig>(JOB).expect("well formed").validate("size").expect("valid");

@@ -166,8 +166,8 @@ mod tests {
         front.resize(3, 1_000, all());
         assert_eq!(front.iter().len(), SIZE_MIN);
         assert!(!front.has(standing(0), &names[0]) && front.has(standing(999), &names[999]));
-        for score in 500..1_000 {
-            front.move_item(&names[score], standing(score), None);
+        for (score, name) in names.iter().enumerate().skip(500) {
+            front.move_item(name, standing(score), None);
         }
         front.resize(3, 500, all().take(500));
         let best: Vec<&str> = front.iter().take(3).map(|place| &*place.item).collect();
