@@ -281,8 +281,13 @@ pub struct DryRunArguments {
 
 #[derive(Debug, Subcommand)]
 pub enum ClickhouseCommand {
-    /// Create or bring up to date the database, its tables and views. Safe to run again.
-    Migrate,
+    /// Create or bring up to date the database, its tables and views, and how long rows are kept. Safe to run again, and by several
+    /// instances at once.
+    Migrate {
+        /// Print the statements that would be run, and run none.
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 #[derive(Debug, Args)]
