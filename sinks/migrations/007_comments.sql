@@ -1,5 +1,6 @@
 -- A comment on every column of every view, as 005 began, and boards that a cluster can look up: GLOBAL IN asks every shard for the newest
--- records once, and is IN on a single node. Otherwise the views are what 003 and 004 made them.
+-- records once, and is IN on a single node. Views of the newest records sort or look up by the
+-- few columns that decide, instead of carrying all columns through an aggregation: they read only what a query asks for.
 
 CREATE OR REPLACE VIEW chat (
     `event_id` String COMMENT 'The platform\'s own id of this event, or a UUIDv7. Two events with one id are the same event, sent twice.',
@@ -175,13 +176,14 @@ SELECT
     board, `group`, window, window_start, window_end, is_final, revision, rank, item, label, score,
     previous_rank, item_count, total_score, as_of, watermark, computed_at, job, shard, input_offsets,
     topic, partition, offset
-FROM leaderboards FINAL
+FROM leaderboards
 WHERE rank > 0
     AND (board, `group`, ifNull(window_end, toDateTime64('2299-12-31 00:00:00', 6, 'UTC')), offset) GLOBAL IN (
         SELECT board, `group`,
             (max((ifNull(window_end, toDateTime64('2299-12-31 00:00:00', 6, 'UTC')), offset)) AS newest).1, newest.2
         FROM leaderboards
         GROUP BY board, `group`)
+LIMIT 1 BY board, `group`, rank
 COMMENT 'Every board of every group as it stands: the newest record of the newest window.';
 
 CREATE OR REPLACE VIEW final_leaderboards (
@@ -213,7 +215,7 @@ SELECT
     board, `group`, window, window_start, window_end, is_final, revision, rank, item, label, score,
     previous_rank, item_count, total_score, as_of, watermark, computed_at, job, shard, input_offsets,
     topic, partition, offset
-FROM leaderboards FINAL
+FROM leaderboards
 WHERE is_final AND rank > 0
     AND (board, `group`, ifNull(window_end, toDateTime64('2299-12-31 00:00:00', 6, 'UTC')), offset) GLOBAL IN (
         SELECT board, `group`,
@@ -221,6 +223,7 @@ WHERE is_final AND rank > 0
         FROM leaderboards
         WHERE is_final
         GROUP BY board, `group`, closed)
+LIMIT 1 BY board, `group`, window_start, window_end, rank
 COMMENT 'Every board of every closed window.';
 
 CREATE OR REPLACE VIEW current_candles (
@@ -271,34 +274,25 @@ CREATE OR REPLACE VIEW current_candles (
     `offset` Int64 COMMENT 'Its offset: with topic and partition the identity of the row.'
 ) AS
 SELECT
-    venue, symbol, interval_s, window_start, newest.1 AS window_end, newest.2 AS is_final,
-    newest.3 AS revision, newest.4 AS open, newest.5 AS high, newest.6 AS low, newest.7 AS close,
-    newest.8 AS trade_count, toDecimal256(newest.9, 10) AS base_volume,
-    toDecimal256(newest.10, 20) AS quote_volume, newest.11 AS taker_buy_count,
-    newest.12 AS taker_sell_count, toDecimal256(newest.13, 10) AS taker_buy_volume,
-    toDecimal256(newest.14, 10) AS taker_sell_volume, newest.15 AS first_trade_id,
-    newest.16 AS last_trade_id, newest.17 AS missing_trade_ids, newest.18 AS missing_before,
-    newest.19 AS duplicate_trade_count, toDecimal256(newest.20, 10) AS duplicate_volume,
-    newest.21 AS largest_quantity, newest.22 AS largest_price, newest.23 AS largest_trade_id,
-    toDecimal256(newest.24, 10) AS taker_net_volume, toDecimal256(newest.25, 10) AS taker_volume,
-    newest.26 AS realised_variance, toDecimal256(newest.27, 10) AS true_range,
-    newest.28 AS past_candle_count, toDecimal256(newest.29, 10) AS past_base_volume,
-    toDecimal256(newest.30, 10) AS past_true_range, newest.31 AS is_volume_spike,
-    newest.32 AS is_price_spike, newest.33 AS as_of, newest.34 AS watermark,
-    newest.35 AS computed_at, newest.36 AS job, newest.37 AS shard, newest.38 AS input_offsets,
-    newest.39 AS topic, newest.40 AS partition, newest.41 AS offset
-FROM (
-    SELECT venue, symbol, interval_s, window_start, argMax(tuple(
-        window_end, is_final, revision, open, high, low, close, trade_count, base_volume,
-        quote_volume, taker_buy_count, taker_sell_count, taker_buy_volume, taker_sell_volume,
-        first_trade_id, last_trade_id, missing_trade_ids, missing_before, duplicate_trade_count,
-        duplicate_volume, largest_quantity, largest_price, largest_trade_id, taker_net_volume,
-        taker_volume, realised_variance, true_range, past_candle_count, past_base_volume,
-        past_true_range, is_volume_spike, is_price_spike, as_of, watermark, computed_at, job,
-        shard, input_offsets, topic, partition, offset),
-        offset) AS newest
-    FROM candles
-    GROUP BY venue, symbol, interval_s, window_start)
+    c.venue AS venue, c.symbol AS symbol, c.interval_s AS interval_s, c.window_start AS window_start,
+    c.window_end AS window_end, c.is_final AS is_final, c.revision AS revision, c.open AS open, c.high AS
+    high, c.low AS low, c.close AS close, c.trade_count AS trade_count, toDecimal256(c.base_volume, 10) AS
+    base_volume, toDecimal256(c.quote_volume, 20) AS quote_volume, c.taker_buy_count AS taker_buy_count,
+    c.taker_sell_count AS taker_sell_count, toDecimal256(c.taker_buy_volume, 10) AS taker_buy_volume,
+    toDecimal256(c.taker_sell_volume, 10) AS taker_sell_volume, c.first_trade_id AS first_trade_id,
+    c.last_trade_id AS last_trade_id, c.missing_trade_ids AS missing_trade_ids, c.missing_before AS
+    missing_before, c.duplicate_trade_count AS duplicate_trade_count, toDecimal256(c.duplicate_volume, 10) AS
+    duplicate_volume, c.largest_quantity AS largest_quantity, c.largest_price AS largest_price,
+    c.largest_trade_id AS largest_trade_id, toDecimal256(c.taker_net_volume, 10) AS taker_net_volume,
+    toDecimal256(c.taker_volume, 10) AS taker_volume, c.realised_variance AS realised_variance,
+    toDecimal256(c.true_range, 10) AS true_range, c.past_candle_count AS past_candle_count,
+    toDecimal256(c.past_base_volume, 10) AS past_base_volume, toDecimal256(c.past_true_range, 10) AS
+    past_true_range, c.is_volume_spike AS is_volume_spike, c.is_price_spike AS is_price_spike, c.as_of AS
+    as_of, c.watermark AS watermark, c.computed_at AS computed_at, c.job AS job, c.shard AS shard,
+    c.input_offsets AS input_offsets, c.topic AS topic, c.partition AS partition, c.offset AS offset
+FROM candles AS c
+ORDER BY c.offset DESC
+LIMIT 1 BY venue, symbol, interval_s, window_start
 COMMENT 'The newest record of every candle, closed or still open.';
 
 CREATE OR REPLACE VIEW final_candles (
@@ -349,35 +343,26 @@ CREATE OR REPLACE VIEW final_candles (
     `offset` Int64 COMMENT 'Its offset: with topic and partition the identity of the row.'
 ) AS
 SELECT
-    venue, symbol, interval_s, window_start, newest.1 AS window_end, newest.2 AS is_final,
-    newest.3 AS revision, newest.4 AS open, newest.5 AS high, newest.6 AS low, newest.7 AS close,
-    newest.8 AS trade_count, toDecimal256(newest.9, 10) AS base_volume,
-    toDecimal256(newest.10, 20) AS quote_volume, newest.11 AS taker_buy_count,
-    newest.12 AS taker_sell_count, toDecimal256(newest.13, 10) AS taker_buy_volume,
-    toDecimal256(newest.14, 10) AS taker_sell_volume, newest.15 AS first_trade_id,
-    newest.16 AS last_trade_id, newest.17 AS missing_trade_ids, newest.18 AS missing_before,
-    newest.19 AS duplicate_trade_count, toDecimal256(newest.20, 10) AS duplicate_volume,
-    newest.21 AS largest_quantity, newest.22 AS largest_price, newest.23 AS largest_trade_id,
-    toDecimal256(newest.24, 10) AS taker_net_volume, toDecimal256(newest.25, 10) AS taker_volume,
-    newest.26 AS realised_variance, toDecimal256(newest.27, 10) AS true_range,
-    newest.28 AS past_candle_count, toDecimal256(newest.29, 10) AS past_base_volume,
-    toDecimal256(newest.30, 10) AS past_true_range, newest.31 AS is_volume_spike,
-    newest.32 AS is_price_spike, newest.33 AS as_of, newest.34 AS watermark,
-    newest.35 AS computed_at, newest.36 AS job, newest.37 AS shard, newest.38 AS input_offsets,
-    newest.39 AS topic, newest.40 AS partition, newest.41 AS offset
-FROM (
-    SELECT venue, symbol, interval_s, window_start, argMax(tuple(
-        window_end, is_final, revision, open, high, low, close, trade_count, base_volume,
-        quote_volume, taker_buy_count, taker_sell_count, taker_buy_volume, taker_sell_volume,
-        first_trade_id, last_trade_id, missing_trade_ids, missing_before, duplicate_trade_count,
-        duplicate_volume, largest_quantity, largest_price, largest_trade_id, taker_net_volume,
-        taker_volume, realised_variance, true_range, past_candle_count, past_base_volume,
-        past_true_range, is_volume_spike, is_price_spike, as_of, watermark, computed_at, job,
-        shard, input_offsets, topic, partition, offset),
-        offset) AS newest
-    FROM candles
-    WHERE is_final
-    GROUP BY venue, symbol, interval_s, window_start)
+    c.venue AS venue, c.symbol AS symbol, c.interval_s AS interval_s, c.window_start AS window_start,
+    c.window_end AS window_end, c.is_final AS is_final, c.revision AS revision, c.open AS open, c.high AS
+    high, c.low AS low, c.close AS close, c.trade_count AS trade_count, toDecimal256(c.base_volume, 10) AS
+    base_volume, toDecimal256(c.quote_volume, 20) AS quote_volume, c.taker_buy_count AS taker_buy_count,
+    c.taker_sell_count AS taker_sell_count, toDecimal256(c.taker_buy_volume, 10) AS taker_buy_volume,
+    toDecimal256(c.taker_sell_volume, 10) AS taker_sell_volume, c.first_trade_id AS first_trade_id,
+    c.last_trade_id AS last_trade_id, c.missing_trade_ids AS missing_trade_ids, c.missing_before AS
+    missing_before, c.duplicate_trade_count AS duplicate_trade_count, toDecimal256(c.duplicate_volume, 10) AS
+    duplicate_volume, c.largest_quantity AS largest_quantity, c.largest_price AS largest_price,
+    c.largest_trade_id AS largest_trade_id, toDecimal256(c.taker_net_volume, 10) AS taker_net_volume,
+    toDecimal256(c.taker_volume, 10) AS taker_volume, c.realised_variance AS realised_variance,
+    toDecimal256(c.true_range, 10) AS true_range, c.past_candle_count AS past_candle_count,
+    toDecimal256(c.past_base_volume, 10) AS past_base_volume, toDecimal256(c.past_true_range, 10) AS
+    past_true_range, c.is_volume_spike AS is_volume_spike, c.is_price_spike AS is_price_spike, c.as_of AS
+    as_of, c.watermark AS watermark, c.computed_at AS computed_at, c.job AS job, c.shard AS shard,
+    c.input_offsets AS input_offsets, c.topic AS topic, c.partition AS partition, c.offset AS offset
+FROM candles AS c
+WHERE c.is_final
+ORDER BY c.offset DESC
+LIMIT 1 BY venue, symbol, interval_s, window_start
 COMMENT 'Every closed candle.';
 
 CREATE OR REPLACE VIEW flags (
@@ -411,3 +396,138 @@ SELECT
 FROM moderation_flags
 LIMIT 1 BY channel_id, event_time, flag_id
 COMMENT 'Flagged messages, each flag once.';
+
+CREATE OR REPLACE VIEW engagement_by_window (
+    `channel_id` LowCardinality(String) COMMENT 'The channel.',
+    `window_start` Nullable(DateTime64(6, 'UTC')) COMMENT 'First instant of the window. Null for all time.',
+    `window_end` Nullable(DateTime64(6, 'UTC')) COMMENT 'First instant after the window. Null for all time.',
+    `is_final` Bool COMMENT 'True once, for the window\'s last record; false for those before it.',
+    `revision` Int64 COMMENT 'Rises by one with every record of the same window and group, from 1.',
+    `messages` Int64 COMMENT 'Chat messages sent in the window, without those taken back (retracted_messages).',
+    `unique_chatters` Int64 COMMENT 'Distinct users who sent a message in the window that was not taken back. Messages per chatter = messages / unique_chatters, where anonymous messages have no chatter.',
+    `reactions` Map(LowCardinality(String), Int64) COMMENT 'Reactions in the window by kind: the sum of count (raid: the number of raids).',
+    `money_micros` Map(LowCardinality(String), Int64) COMMENT 'Money given in the window by currency, in millionths of its unit.',
+    `concurrent_viewers` Int64 COMMENT 'Sessions watching at as_of: joined or heard of within the heartbeat time-out (30 s by default), and not left.',
+    `peak_concurrent_viewers` Int64 COMMENT 'The largest concurrent_viewers within the window so far.',
+    `unique_viewers` Int64 COMMENT 'Distinct viewers with a session event in the window: by user_id, or by session_id for anonymous ones.',
+    `joins` Int64 COMMENT 'Sessions that began in the window.',
+    `leaves` Int64 COMMENT 'Sessions that ended in the window by leaving (not by silence).',
+    `watch_ms` Int64 COMMENT 'Time played in the window by all sessions as the players report it, in milliseconds. Average minute audience (Nielsen) = watch_ms / the length of the programme in milliseconds, which is audience_us / 1000 or the whole window.',
+    `rebuffer_count` Int64 COMMENT 'Stalls in the window.',
+    `rebuffer_ms` Int64 COMMENT 'Time stalled in the window, in milliseconds, without startup. Rebuffering ratio (Mux, CTA-2066) = rebuffer_ms / (watch_ms + rebuffer_ms).',
+    `retracted_messages` Int64 COMMENT 'Messages of the window taken back in it by a deletion, a ban, a time-out or a clear.',
+    `presence_us` Int64 COMMENT 'The sum of the times that sessions were present in the window before as_of, in microseconds. Average concurrent viewers = presence_us / (as_of - window_start).',
+    `audience_us` Int64 COMMENT 'How long at least one session was present in the window before as_of, in microseconds.',
+    `retention` Array(Tuple(age_us Int64, cohort Int64, retained Int64)) COMMENT 'The retention curve: a point for each age that the job is configured with. Share still watching = retained / cohort; add both up over windows.',
+    `unique_chatters_is_estimated` Bool COMMENT 'True if there were more chatters than are counted exactly: unique_chatters is then an estimate with a standard error of 1.6 %.',
+    `unique_chatters_sketch` Array(Tuple(register Int32, rank Int32)) COMMENT 'The chatters as a sketch, in final records only: registers that are not zero, by number. To merge windows take the largest rank of each register; standard error 1.6 % (1.04 / sqrt(4096), Flajolet et al. 2007).',
+    `unique_viewers_is_estimated` Bool COMMENT 'True if there were more viewers than are counted exactly: unique_viewers is then an estimate with a standard error of 1.6 %.',
+    `unique_viewers_sketch` Array(Tuple(register Int32, rank Int32)) COMMENT 'The viewers as a sketch, in final records only; see unique_chatters_sketch.',
+    `startup_count` Int64 COMMENT 'Startup times reported in the window. Startup time (Mux: video startup time; Conviva: video start time): from asking to the first frame.',
+    `startup_p50_ms` Nullable(Int64) COMMENT 'The startup time that 50 of 100 samples do not exceed, in milliseconds; within 0.8 %, exact below 128 ms. Null without samples.',
+    `startup_p90_ms` Nullable(Int64) COMMENT 'The startup time that 90 of 100 samples do not exceed, in milliseconds; within 0.8 %, exact below 128 ms. Null without samples.',
+    `startup_p95_ms` Nullable(Int64) COMMENT 'The startup time that 95 of 100 samples do not exceed, in milliseconds; within 0.8 %, exact below 128 ms. Null without samples.',
+    `startup_p99_ms` Nullable(Int64) COMMENT 'The startup time that 99 of 100 samples do not exceed, in milliseconds; within 0.8 %, exact below 128 ms. Null without samples.',
+    `startup_histogram` Array(Tuple(value_ms Int64, count Int64)) COMMENT 'The startup times, in final records only: buckets by value_ms. To merge windows add the counts of equal value_ms.',
+    `live_latency_count` Int64 COMMENT 'Reports of live latency in the window: how far a player is behind the live edge. Each report is a sample.',
+    `live_latency_p50_ms` Nullable(Int64) COMMENT 'The live latency that 50 of 100 samples do not exceed, in milliseconds; within 0.8 %, exact below 128 ms. Null without samples.',
+    `live_latency_p90_ms` Nullable(Int64) COMMENT 'The live latency that 90 of 100 samples do not exceed, in milliseconds; within 0.8 %, exact below 128 ms. Null without samples.',
+    `live_latency_p95_ms` Nullable(Int64) COMMENT 'The live latency that 95 of 100 samples do not exceed, in milliseconds; within 0.8 %, exact below 128 ms. Null without samples.',
+    `live_latency_p99_ms` Nullable(Int64) COMMENT 'The live latency that 99 of 100 samples do not exceed, in milliseconds; within 0.8 %, exact below 128 ms. Null without samples.',
+    `live_latency_histogram` Array(Tuple(value_ms Int64, count Int64)) COMMENT 'The reports of live latency, in final records only; see startup_histogram. A negative latency counts as 0.',
+    `bitrate_bits` Int64 COMMENT 'Bits played by reports that have a bit rate: the sum of bitrate_kbps x watch_ms. Average bit rate in kilobits a second (weighted by time, CTA-2066) = bitrate_bits / bitrate_ms.',
+    `bitrate_ms` Int64 COMMENT 'Time played by reports that have a bit rate, in milliseconds.',
+    `untracked_sessions` Int64 COMMENT 'Joins and heartbeats of sessions beyond the job\'s sessions_max: they count everywhere but in concurrent, peak and average viewers and in retention.',
+    `untracked_messages` Int64 COMMENT 'Messages beyond the job\'s messages_max: they count, and cannot be taken back.',
+    `as_of` DateTime64(6, 'UTC') COMMENT 'The result reflects every event that became visible before this event time.',
+    `watermark` DateTime64(6, 'UTC') COMMENT 'The shard\'s watermark when the result was computed; never before as_of.',
+    `computed_at` DateTime64(6, 'UTC') COMMENT 'The clock\'s time when the result was computed.',
+    `job` LowCardinality(String) COMMENT 'The job that computed it.',
+    `shard` Int32 COMMENT 'The shard that computed it: the partition number of its inputs.',
+    `input_offsets` Map(LowCardinality(String), Int64) COMMENT 'How far the job had read: for each input topic the offset after the last record taken in, in the partition numbered shard.',
+    `topic` LowCardinality(String) COMMENT 'The Kafka topic that the row was read from.',
+    `partition` Int32 COMMENT 'Its partition.',
+    `offset` Int64 COMMENT 'Its offset: with topic and partition the identity of the row.'
+) AS
+SELECT
+    channel_id, window_start, window_end, is_final, revision, messages, unique_chatters, reactions,
+    money_micros, concurrent_viewers, peak_concurrent_viewers, unique_viewers, joins, leaves, watch_ms,
+    rebuffer_count, rebuffer_ms, retracted_messages, presence_us, audience_us, retention,
+    unique_chatters_is_estimated, unique_chatters_sketch, unique_viewers_is_estimated, unique_viewers_sketch,
+    startup_count, startup_p50_ms, startup_p90_ms, startup_p95_ms, startup_p99_ms, startup_histogram,
+    live_latency_count, live_latency_p50_ms, live_latency_p90_ms, live_latency_p95_ms, live_latency_p99_ms,
+    live_latency_histogram, bitrate_bits, bitrate_ms, untracked_sessions, untracked_messages, as_of,
+    watermark, computed_at, job, shard, input_offsets, topic, partition, offset
+FROM engagement
+ORDER BY offset DESC
+LIMIT 1 BY channel_id, window_start, window_end
+COMMENT 'The newest record of every channel and window.';
+
+CREATE OR REPLACE VIEW current_engagement (
+    `channel_id` LowCardinality(String) COMMENT 'The channel.',
+    `window_start` Nullable(DateTime64(6, 'UTC')) COMMENT 'First instant of the window. Null for all time.',
+    `window_end` Nullable(DateTime64(6, 'UTC')) COMMENT 'First instant after the window. Null for all time.',
+    `is_final` Bool COMMENT 'True once, for the window\'s last record; false for those before it.',
+    `revision` Int64 COMMENT 'Rises by one with every record of the same window and group, from 1.',
+    `messages` Int64 COMMENT 'Chat messages sent in the window, without those taken back (retracted_messages).',
+    `unique_chatters` Int64 COMMENT 'Distinct users who sent a message in the window that was not taken back. Messages per chatter = messages / unique_chatters, where anonymous messages have no chatter.',
+    `reactions` Map(LowCardinality(String), Int64) COMMENT 'Reactions in the window by kind: the sum of count (raid: the number of raids).',
+    `money_micros` Map(LowCardinality(String), Int64) COMMENT 'Money given in the window by currency, in millionths of its unit.',
+    `concurrent_viewers` Int64 COMMENT 'Sessions watching at as_of: joined or heard of within the heartbeat time-out (30 s by default), and not left.',
+    `peak_concurrent_viewers` Int64 COMMENT 'The largest concurrent_viewers within the window so far.',
+    `unique_viewers` Int64 COMMENT 'Distinct viewers with a session event in the window: by user_id, or by session_id for anonymous ones.',
+    `joins` Int64 COMMENT 'Sessions that began in the window.',
+    `leaves` Int64 COMMENT 'Sessions that ended in the window by leaving (not by silence).',
+    `watch_ms` Int64 COMMENT 'Time played in the window by all sessions as the players report it, in milliseconds. Average minute audience (Nielsen) = watch_ms / the length of the programme in milliseconds, which is audience_us / 1000 or the whole window.',
+    `rebuffer_count` Int64 COMMENT 'Stalls in the window.',
+    `rebuffer_ms` Int64 COMMENT 'Time stalled in the window, in milliseconds, without startup. Rebuffering ratio (Mux, CTA-2066) = rebuffer_ms / (watch_ms + rebuffer_ms).',
+    `retracted_messages` Int64 COMMENT 'Messages of the window taken back in it by a deletion, a ban, a time-out or a clear.',
+    `presence_us` Int64 COMMENT 'The sum of the times that sessions were present in the window before as_of, in microseconds. Average concurrent viewers = presence_us / (as_of - window_start).',
+    `audience_us` Int64 COMMENT 'How long at least one session was present in the window before as_of, in microseconds.',
+    `retention` Array(Tuple(age_us Int64, cohort Int64, retained Int64)) COMMENT 'The retention curve: a point for each age that the job is configured with. Share still watching = retained / cohort; add both up over windows.',
+    `unique_chatters_is_estimated` Bool COMMENT 'True if there were more chatters than are counted exactly: unique_chatters is then an estimate with a standard error of 1.6 %.',
+    `unique_chatters_sketch` Array(Tuple(register Int32, rank Int32)) COMMENT 'The chatters as a sketch, in final records only: registers that are not zero, by number. To merge windows take the largest rank of each register; standard error 1.6 % (1.04 / sqrt(4096), Flajolet et al. 2007).',
+    `unique_viewers_is_estimated` Bool COMMENT 'True if there were more viewers than are counted exactly: unique_viewers is then an estimate with a standard error of 1.6 %.',
+    `unique_viewers_sketch` Array(Tuple(register Int32, rank Int32)) COMMENT 'The viewers as a sketch, in final records only; see unique_chatters_sketch.',
+    `startup_count` Int64 COMMENT 'Startup times reported in the window. Startup time (Mux: video startup time; Conviva: video start time): from asking to the first frame.',
+    `startup_p50_ms` Nullable(Int64) COMMENT 'The startup time that 50 of 100 samples do not exceed, in milliseconds; within 0.8 %, exact below 128 ms. Null without samples.',
+    `startup_p90_ms` Nullable(Int64) COMMENT 'The startup time that 90 of 100 samples do not exceed, in milliseconds; within 0.8 %, exact below 128 ms. Null without samples.',
+    `startup_p95_ms` Nullable(Int64) COMMENT 'The startup time that 95 of 100 samples do not exceed, in milliseconds; within 0.8 %, exact below 128 ms. Null without samples.',
+    `startup_p99_ms` Nullable(Int64) COMMENT 'The startup time that 99 of 100 samples do not exceed, in milliseconds; within 0.8 %, exact below 128 ms. Null without samples.',
+    `startup_histogram` Array(Tuple(value_ms Int64, count Int64)) COMMENT 'The startup times, in final records only: buckets by value_ms. To merge windows add the counts of equal value_ms.',
+    `live_latency_count` Int64 COMMENT 'Reports of live latency in the window: how far a player is behind the live edge. Each report is a sample.',
+    `live_latency_p50_ms` Nullable(Int64) COMMENT 'The live latency that 50 of 100 samples do not exceed, in milliseconds; within 0.8 %, exact below 128 ms. Null without samples.',
+    `live_latency_p90_ms` Nullable(Int64) COMMENT 'The live latency that 90 of 100 samples do not exceed, in milliseconds; within 0.8 %, exact below 128 ms. Null without samples.',
+    `live_latency_p95_ms` Nullable(Int64) COMMENT 'The live latency that 95 of 100 samples do not exceed, in milliseconds; within 0.8 %, exact below 128 ms. Null without samples.',
+    `live_latency_p99_ms` Nullable(Int64) COMMENT 'The live latency that 99 of 100 samples do not exceed, in milliseconds; within 0.8 %, exact below 128 ms. Null without samples.',
+    `live_latency_histogram` Array(Tuple(value_ms Int64, count Int64)) COMMENT 'The reports of live latency, in final records only; see startup_histogram. A negative latency counts as 0.',
+    `bitrate_bits` Int64 COMMENT 'Bits played by reports that have a bit rate: the sum of bitrate_kbps x watch_ms. Average bit rate in kilobits a second (weighted by time, CTA-2066) = bitrate_bits / bitrate_ms.',
+    `bitrate_ms` Int64 COMMENT 'Time played by reports that have a bit rate, in milliseconds.',
+    `untracked_sessions` Int64 COMMENT 'Joins and heartbeats of sessions beyond the job\'s sessions_max: they count everywhere but in concurrent, peak and average viewers and in retention.',
+    `untracked_messages` Int64 COMMENT 'Messages beyond the job\'s messages_max: they count, and cannot be taken back.',
+    `as_of` DateTime64(6, 'UTC') COMMENT 'The result reflects every event that became visible before this event time.',
+    `watermark` DateTime64(6, 'UTC') COMMENT 'The shard\'s watermark when the result was computed; never before as_of.',
+    `computed_at` DateTime64(6, 'UTC') COMMENT 'The clock\'s time when the result was computed.',
+    `job` LowCardinality(String) COMMENT 'The job that computed it.',
+    `shard` Int32 COMMENT 'The shard that computed it: the partition number of its inputs.',
+    `input_offsets` Map(LowCardinality(String), Int64) COMMENT 'How far the job had read: for each input topic the offset after the last record taken in, in the partition numbered shard.',
+    `topic` LowCardinality(String) COMMENT 'The Kafka topic that the row was read from.',
+    `partition` Int32 COMMENT 'Its partition.',
+    `offset` Int64 COMMENT 'Its offset: with topic and partition the identity of the row.'
+) AS
+SELECT
+    channel_id, window_start, window_end, is_final, revision, messages, unique_chatters, reactions,
+    money_micros, concurrent_viewers, peak_concurrent_viewers, unique_viewers, joins, leaves, watch_ms,
+    rebuffer_count, rebuffer_ms, retracted_messages, presence_us, audience_us, retention,
+    unique_chatters_is_estimated, unique_chatters_sketch, unique_viewers_is_estimated, unique_viewers_sketch,
+    startup_count, startup_p50_ms, startup_p90_ms, startup_p95_ms, startup_p99_ms, startup_histogram,
+    live_latency_count, live_latency_p50_ms, live_latency_p90_ms, live_latency_p95_ms, live_latency_p99_ms,
+    live_latency_histogram, bitrate_bits, bitrate_ms, untracked_sessions, untracked_messages, as_of,
+    watermark, computed_at, job, shard, input_offsets, topic, partition, offset
+FROM engagement
+WHERE (channel_id, ifNull(window_end, toDateTime64('2299-12-31 00:00:00', 6, 'UTC')), offset) GLOBAL IN (
+    SELECT channel_id, (max((ifNull(window_end, toDateTime64('2299-12-31 00:00:00', 6, 'UTC')), offset)) AS newest).1, newest.2
+    FROM engagement
+    GROUP BY channel_id)
+LIMIT 1 BY channel_id
+COMMENT 'The newest window of every channel.';
