@@ -291,6 +291,10 @@ pub enum ClickhouseCommand {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Make the rollups anew from the raw events. The sink must not be running.
+    ///
+    /// For events from before there were rollups, and after somebody has changed rows. Refused where events are gone that the rollups have.
+    RebuildRollups,
 }
 
 #[derive(Debug, Args)]

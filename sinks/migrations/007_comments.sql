@@ -1,6 +1,7 @@
 -- A comment on every column of every view, as 005 began, and boards that a cluster can look up: GLOBAL IN asks every shard for the newest
 -- records once, and is IN on a single node. Views of the newest records sort or look up by the
--- few columns that decide, instead of carrying all columns through an aggregation: they read only what a query asks for.
+-- few columns that decide, instead of carrying all columns through an aggregation: they read only what a query asks for. Every record of a board
+-- has one row of rank 1, or of rank 0 if it is empty.
 
 CREATE OR REPLACE VIEW chat (
     `event_id` String COMMENT 'The platform\'s own id of this event, or a UUIDv7. Two events with one id are the same event, sent twice.',
@@ -182,6 +183,7 @@ WHERE rank > 0
         SELECT board, `group`,
             (max((ifNull(window_end, toDateTime64('2299-12-31 00:00:00', 6, 'UTC')), offset)) AS newest).1, newest.2
         FROM leaderboards
+        WHERE rank <= 1
         GROUP BY board, `group`)
 LIMIT 1 BY board, `group`, rank
 COMMENT 'Every board of every group as it stands: the newest record of the newest window.';
@@ -221,7 +223,7 @@ WHERE is_final AND rank > 0
         SELECT board, `group`,
             ifNull(window_end, toDateTime64('2299-12-31 00:00:00', 6, 'UTC')) AS closed, max(offset)
         FROM leaderboards
-        WHERE is_final
+        WHERE is_final AND rank <= 1
         GROUP BY board, `group`, closed)
 LIMIT 1 BY board, `group`, window_start, window_end, rank
 COMMENT 'Every board of every closed window.';

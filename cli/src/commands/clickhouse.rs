@@ -1,9 +1,9 @@
-//! `ovation clickhouse migrate` and `ovation sink clickhouse`.
+//! `ovation clickhouse` and `ovation sink clickhouse`.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use kafka::broker::BrokerLog;
 use schemas::SchemaIds;
 use sinks::clickhouse::{self, ClickHouseOptions, SinkHealth, SinkSettings, Step, Target};
@@ -14,6 +14,7 @@ use crate::{output, wiring};
 
 pub(super) fn run(checked: &Checked, command: &ClickhouseCommand) -> Result<()> {
     match command {
+        ClickhouseCommand::RebuildRollups => rebuild_rollups(checked),
         ClickhouseCommand::Migrate { dry_run: true } => print_plan(checked),
         ClickhouseCommand::Migrate { dry_run: false } => {
             let applied = migrate(checked)?;
@@ -25,6 +26,21 @@ pub(super) fn run(checked: &Checked, command: &ClickhouseCommand) -> Result<()> 
             })
         }
     }
+}
+
+fn rebuild_rollups(checked: &Checked) -> Result<()> {
+    if checked.config.clickhouse.cluster.is_some() {
+        bail!("rollups of a cluster are not made anew by this version");
+    }
+    let members = wiring::log(checked)?.group_members(&clickhouse::group(&checked.config.topic_prefix))?;
+    if !members.is_empty() {
+        bail!("{} members write to clickhouse: stop them first", members.len());
+    }
+    let options = options(checked);
+    let client = options.client();
+    let rebuilding = clickhouse::rebuild_rollups(&client, &options.database);
+    super::runtime()?.block_on(rebuilding).with_context(|| named(checked))?;
+    output::line("rollups made anew")
 }
 
 /// What `migrate` would run, as a script.

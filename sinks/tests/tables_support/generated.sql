@@ -14,7 +14,7 @@ SELECT concat('twitch:m-', toString(number)), now64(6, 'UTC') - toIntervalMicros
     if(kind = 'message', concat(['hello', 'what a play', 'gg', 'how much is it', 'first time here'][1 + dice % 5], ' ', toString(dice)), NULL),
     if(kind = 'message' AND dice % 4 = 0, [(concat('e', toString(dice % 12)), concat('Emote', toString(dice % 12)), toInt32(1 + dice % 3))], []),
     if(dice % 20 = 1, ['moderator'], if(dice % 3 = 0, ['subscriber'], [])), if(dice % 3 = 0, ['subscriber/12'], []),
-    if(kind = 'message' AND dice % 10 = 3, concat('twitch:m-', toString(number + 40)), NULL), kind = 'message' AND dice % 25 = 7,
+    if(kind = 'message' AND dice % 10 = 3, concat('twitch:m-', toString(number + 40)), NULL), kind = 'message' AND (dice % 25 = 7 OR number < 400),
     kind = 'message' AND dice % 60 = 9,
     if(kind = 'message_deleted', concat('twitch:m-', toString(number + 3)), NULL),
     if(kind IN ('user_timed_out', 'user_banned'), concat('twitch:', toString(user)), NULL), if(kind = 'user_timed_out', 600000, NULL),
@@ -33,7 +33,7 @@ SELECT concat('twitch:r-', toString(number)), now64(6, 'UTC') - toIntervalMicros
     if(kind = 'emoji', ['🎉', '❤️', '😂', '🔥'][1 + h % 4], NULL),
     if(kind IN ('gift', 'super_chat', 'subscription'), toInt64(1000000 + h % 20 * 490000), NULL) AS amount_micros,
     if(amount_micros IS NULL, NULL, ['EUR', 'USD', 'BRL'][1 + h % 3]),
-    multiIf(kind = 'poll_vote', concat('poll-', toString(channel)), kind = 'question_upvote', concat('twitch:m-', toString(h % 500)),
+    multiIf(kind = 'poll_vote', concat('poll-', toString(channel)), kind = 'question_upvote', concat('twitch:m-', toString(h % 400)),
         kind = 'raid', concat('twitch:', toString(1 + h % 40)), NULL),
     if(kind = 'poll_vote', ['yes', 'no', 'maybe'][1 + h % 3], NULL), 'events.reactions', toInt32(channel % 4), toInt64(number)
 FROM numbers(toUInt64({rows:UInt64} * 15 / 100));
@@ -114,7 +114,7 @@ FROM numbers(toUInt64(least(10080, {rows:UInt64} / 100)) * 8);
 INSERT INTO moderation_flags (flag_id, channel_id, message_id, event_time, user_id, user_name, text, rule, category, severity, score, evidence,
     suggested_action, as_of, watermark, computed_at, job, shard, input_offsets, topic, partition, offset)
 SELECT concat(event_id, '/terms'), channel_id, event_id, event_time, user_id, user_name, ifNull(text, ''), ['terms', 'links', 'repeated_text'][1 + offset % 3],
-    ['scam', 'insult', 'spam'][1 + offset % 3], toInt32(offset % 5), 0.9, 'the matched part', ['delete', 'none', 'time_out'][1 + offset % 3], event_time, event_time,
+    ['scam', 'insult', 'spam'][1 + offset % 3], toInt32(intDiv(offset, 200) % 5), 0.9, 'the matched part', ['delete', 'none', 'time_out'][1 + offset % 3], event_time, event_time,
     event_time + INTERVAL 1 SECOND, 'moderation', partition, map('events.chat', offset), 'results.moderation', partition, offset
 FROM chat_events
 WHERE kind = 'message' AND offset % 200 = 0;
