@@ -40,8 +40,8 @@ pub async fn rebuild_rollups(client: &Client, database: &str) -> Result<(), Rebu
     for (raw, fed, following) in ROLLUPS {
         for rollup in fed.iter().chain(following).copied() {
             let question = format!(
-                "SELECT (SELECT count() FROM {rollup}) > 0 AND ((SELECT count() FROM {raw}) = 0 OR \
-                 (SELECT min(ingested_from) FROM {rollup}) < (SELECT min(ingest_time) FROM {raw})) AS are_gone"
+                "SELECT toBool(assumeNotNull((SELECT count() FROM {rollup}) > 0 AND ((SELECT count() FROM {raw}) = 0 OR \
+                 (SELECT min(ingested_from) FROM {rollup}) < (SELECT min(ingest_time) FROM {raw})))) AS are_gone"
             );
             if client.query_raw(&question).fetch_one::<bool>().await? {
                 return Err(RebuildError::EventsAreGone { rollup, raw });

@@ -120,6 +120,6 @@ FROM chat_events
 WHERE kind = 'message' AND offset % 200 = 0;
 
 INSERT INTO dead_letters (original_topic, original_partition, original_offset, key, value, reason, detail, job, failed_at, topic, partition, offset)
-SELECT ['events.chat', 'events.trades'][1 + number % 2], 0, toInt64(number), 'key', 'value', ['undecodable', 'unknown_schema', 'late'][1 + number % 3], 'cut off',
+SELECT ['events.chat', 'events.trades'][1 + number % 2], toInt32(number % 4), toInt64(number), 'key', 'value', ['undecodable', 'unknown_schema', 'late'][1 + number % 3], 'cut off',
     'ovation-clickhouse', now64(6, 'UTC') - toIntervalMinute(number * 10), 'ovation.dead-letter', 0, toInt64(number)
 FROM numbers(200);

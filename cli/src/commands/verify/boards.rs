@@ -58,8 +58,8 @@ pub(super) fn query(job: &str, config: &JobConfig, board: &BoardConfig) -> Resul
     kept AS ({retracted}),
     placed AS ({placed}),
     recomputed AS (
-        SELECT name, start_us, end_us, arraySlice(arrayMap(place -> (place.3, toString(toDecimal128(-place.1, 10))),
-            arraySort(groupArray((-score, reached, item)))) AS everybody, 1, {k}) AS places
+        SELECT name, start_us, end_us, arrayMap(place -> (place.3, toString(toDecimal128(-place.1, 10))),
+            arraySort(groupArray((-score, reached, item)))) AS everybody, arraySlice(everybody, 1, {k}) AS places
         FROM placed GROUP BY name, start_us, end_us
     )
 SELECT {board} AS board, name AS `group`, end_us, p.places AS published, r.places AS recomputed
