@@ -80,7 +80,10 @@ pub enum Command {
     /// Look after ClickHouse.
     #[command(subcommand)]
     Clickhouse(ClickhouseCommand),
-    /// Compare published results with what SQL says over the raw events in ClickHouse. Exit code 1 if one differs.
+    /// Prove that ClickHouse has what the log has, once, and that every number agrees with the raw events. Exit code 1 if one differs.
+    ///
+    /// Three comparisons, all of them unless some are named. It may run while the pipeline runs: offsets and rollups are compared up to
+    /// the positions that the sink had committed when it began, and results where they are final.
     Verify(VerifyArguments),
     /// Validate the configuration and say what it means, without starting anything.
     ///
@@ -281,17 +284,32 @@ pub struct DryRunArguments {
 
 #[derive(Debug, Subcommand)]
 pub enum ClickhouseCommand {
-    /// Create or bring up to date the database, its tables and views. Safe to run again.
-    Migrate,
+    /// Create or bring up to date the database, its tables and views, and how long rows are kept. Safe to run again, and by several
+    /// instances at once.
+    Migrate {
+        /// Print the statements that would be run, and run none.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Make the rollups anew from the raw events. The sink must not be running.
+    ///
+    /// For events from before there were rollups, and after somebody has changed rows. Refused where events are gone that the rollups have.
+    RebuildRollups,
 }
 
 #[derive(Debug, Args)]
 pub struct VerifyArguments {
-    /// Compute every final result again from the raw events: engagement, candles, and boards over windows that are cut by the clock
-    /// or the calendar.
-    #[arg(long, required = true)]
+    /// Offsets against rows: of each partition, which records have no row (or dead letter), and which rows are there twice or are of no
+    /// record.
+    #[arg(long)]
+    pub offsets: bool,
+    /// Raw events against their rollups by minute, hour and day, every figure.
+    #[arg(long)]
+    pub rollups: bool,
+    /// Every final result computed again from the raw events: engagement, candles and boards.
+    #[arg(long)]
     pub results: bool,
-    /// Of these jobs; of all of the configuration by default.
+    /// Results of these jobs; of all of the configuration by default.
     #[arg(value_name = "JOB")]
     pub jobs: Vec<String>,
     /// How to print it.

@@ -13,21 +13,18 @@ pub(crate) fn line(text: impl AsRef<str>) -> Result<()> {
 }
 
 /// Prints rows under headings, columns aligned to the left.
-pub(crate) fn table<const COLUMNS: usize>(
-    headings: [&str; COLUMNS],
-    rows: &[[String; COLUMNS]],
-) -> Result<()> {
-    let mut widths = headings.map(str::len);
+pub(crate) fn table<'a>(headings: impl AsRef<[&'a str]>, rows: &[impl AsRef<[String]>]) -> Result<()> {
+    let headings = headings.as_ref();
+    let mut widths: Vec<usize> = headings.iter().map(|heading| heading.len()).collect();
     for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
+        for (width, cell) in widths.iter_mut().zip(row.as_ref()) {
             *width = (*width).max(cell.chars().count());
         }
     }
-    let show = |cells: Vec<&str>| {
-        let padded: Vec<String> =
-            cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+    let show = |cells: &mut dyn Iterator<Item = &str>| {
+        let padded: Vec<String> = cells.zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
         padded.join("  ").trim_end().to_owned()
     };
-    line(show(headings.to_vec()))?;
-    rows.iter().try_for_each(|row| line(show(row.iter().map(String::as_str).collect())))
+    line(show(&mut headings.iter().copied()))?;
+    rows.iter().try_for_each(|row| line(show(&mut row.as_ref().iter().map(String::as_str))))
 }

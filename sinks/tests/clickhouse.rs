@@ -15,45 +15,7 @@ use schemas::{Event, Topic};
 use sinks::clickhouse::rowbinary::RowBuffer;
 use sinks::clickhouse::rows::{Place, Rows};
 use sinks::clickhouse::tables::Table;
-use sinks::clickhouse::{MIGRATIONS, MigrateError, Migration, migrate, migrate_with};
-
-#[test]
-fn migrations_run_once_and_a_changed_one_is_refused() {
-    let corner = Corner::without_tables("migrations");
-    let database = &corner.settings.clickhouse.database;
-    let migrated = || corner.wait(migrate(&corner.client, database)).expect("migrated");
-    let numbers: Vec<u32> = migrated().iter().map(|applied| applied.number).collect();
-    assert_eq!(numbers, MIGRATIONS.iter().map(|migration| migration.number).collect::<Vec<_>>());
-    assert_eq!(migrated(), []);
-
-    let undescribed = "SELECT table, name FROM system.columns WHERE database = 'migrations' AND comment = '' AND table IN \
-        (SELECT name FROM system.tables WHERE database = 'migrations' AND engine != 'View')";
-    assert_eq!(corner.ask(undescribed), Vec::<String>::new());
-    let described =
-        "SELECT count() > 150 FROM system.columns WHERE database = 'migrations' AND comment != ''";
-    assert_eq!(corner.ask(described), ["1"]);
-
-    let mut changed = MIGRATIONS.to_vec();
-    changed[1] = Migration { sql: "SELECT 1;\n", ..changed[1] };
-    let refused = corner.wait(migrate_with(&corner.client, database, &changed)).expect_err("refused");
-    assert!(matches!(refused, MigrateError::Changed { number: 2, .. }), "{refused}");
-    assert!(refused.to_string().contains("002_results has changed"), "{refused}");
-    let ahead = corner.wait(migrate_with(&corner.client, database, &MIGRATIONS[..2])).expect_err("refused");
-    assert!(matches!(ahead, MigrateError::Unknown { number: 3, .. }), "{ahead}");
-
-    // cut off between the last statement and the history: the next run completes it
-    let forget =
-        "ALTER TABLE migrations.schema_migrations DELETE WHERE number = 2 SETTINGS mutations_sync = 1";
-    corner.wait(corner.client.query_raw(forget).execute()).expect("forgotten");
-    assert_eq!(migrated().len(), 1);
-
-    let broken =
-        [MIGRATIONS, &[Migration { number: 999, name: "broken", sql: "SELECT 1;\nSELEC 2;\n" }]].concat();
-    let failed = corner.wait(migrate_with(&corner.client, database, &broken)).expect_err("fails");
-    assert!(failed.to_string().starts_with("statement 2 of migration 999_broken failed"), "{failed}");
-    let invalid = corner.wait(migrate(&corner.client, "a`b")).expect_err("refused");
-    assert!(matches!(invalid, MigrateError::InvalidDatabase(_)), "{invalid}");
-}
+use sinks::clickhouse::{Target, migrate};
 
 /// Writes many values of one kind, and reads the same bytes and the same days back.
 fn reads_back<V: Rows>(corner: &Corner, topic: Topic, strategy: impl Strategy<Value = V>) {
@@ -422,7 +384,7 @@ fn clickhouse_away_for_a_while_is_waited_for() {
     corner.settings.clickhouse.flush_bytes = 1 << 16;
     corner.settings.clickhouse.buffer_bytes = 1 << 17;
     corner.client = corner.settings.clickhouse.client();
-    corner.wait(migrate(&corner.client, "away")).expect("migrated");
+    corner.wait(migrate(&corner.client, &Target::new("away"))).expect("migrated");
 
     let records = everything();
     let (first, second) = records.split_at(records.len() / 3);
@@ -457,7 +419,7 @@ fn missing_tables_end_the_sink_with_what_to_do_and_nothing_is_committed() {
     let error = corner.start_sink().join().expect("no panic").expect_err("ends").to_string();
     assert!(error.contains("INSERT INTO chat_events"), "{error}");
     assert!(error.contains("run `ovation clickhouse migrate`"), "{error}");
-    corner.wait(migrate(&corner.client, "missing_tables")).expect("migrated");
+    corner.wait(migrate(&corner.client, &Target::new("missing_tables"))).expect("migrated");
     assert_eq!(corner.sink_everything().status().rows_written, 1);
     corner.settings.clickhouse.flush_rows = 0;
     let error = corner.start_sink().join().expect("no panic").expect_err("refused").to_string();
@@ -555,48 +517,4 @@ fn a_second_sink_takes_over_half_and_gives_it_back_without_a_row_twice() {
     assert_everything_once(&corner);
     let doubled = "SELECT count() - uniqExact(topic, partition, offset) FROM chat_events";
     assert_eq!(corner.ask(doubled), ["0"], "what was gathered is committed before partitions go");
-}
-
-/// Every query of the page for analysts runs, and finds something.
-#[test]
-fn the_queries_for_analysts_find_something() {
-    let corner = Corner::new("analysts");
-    let mut records = everything();
-    let now_micros: i64 = corner.ask("SELECT toUnixTimestamp64Micro(now64(6))")[0].parse().expect("a number");
-    for number in 0..20 {
-        let now = at(now_micros - number);
-        records.push(record(
-            "twitch:10",
-            &schemas::ChatEvent { event_time: now, ingest_time: now, ..chat(9_000 + number, "now") },
-        ));
-        records.push(record(
-            "youtube:c",
-            &schemas::ReactionEvent { event_time: now, ingest_time: now, ..values::reaction(9_000 + number) },
-        ));
-        records.push(record(
-            "api:c",
-            &schemas::ViewerEvent { event_time: now, ingest_time: now, ..values::viewer(9_000 + number) },
-        ));
-    }
-    records.push(record("k", &values::dead_letter()));
-    let minute = schemas::CandleResult { interval_s: 60, ..values::candle(60, 1, true, "1", "2") };
-    records.push(record("binance-spot:BTCUSDT/60", &minute));
-    let window = schemas::EngagementResult { is_final: true, ..values::engagement(60, 3, 5) };
-    records.push(record("twitch:10", &window));
-    let mut final_board = leaderboard(60, 3, &[("twitch:2", "8")]);
-    final_board.is_final = true;
-    records.push(record("top_chatters/twitch:10", &final_board));
-    corner.publish(&records);
-    corner.sink_everything();
-    let page =
-        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/analysts.md")).expect("page");
-    let queries: Vec<&str> = page
-        .split("```sql\n")
-        .skip(1)
-        .map(|rest| rest.split("```").next().expect("text").trim().trim_end_matches(';'))
-        .collect();
-    assert!(queries.len() >= 10, "{} queries", queries.len());
-    for query in queries {
-        assert!(!corner.ask(query).is_empty(), "nothing found by: {query}");
-    }
 }

@@ -1,27 +1,65 @@
-//! `ovation clickhouse migrate` and `ovation sink clickhouse`.
+//! `ovation clickhouse` and `ovation sink clickhouse`.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use kafka::broker::BrokerLog;
 use schemas::SchemaIds;
-use sinks::clickhouse::{self, ClickHouseOptions, SinkHealth, SinkSettings};
+use sinks::clickhouse::{self, ClickHouseOptions, SinkHealth, SinkSettings, Step, Target};
 
 use crate::arguments::ClickhouseCommand;
-use crate::config::{Checked, std_duration};
+use crate::config::{Checked, retention, std_duration};
 use crate::{output, wiring};
 
 pub(super) fn run(checked: &Checked, command: &ClickhouseCommand) -> Result<()> {
     match command {
-        ClickhouseCommand::Migrate => {
+        ClickhouseCommand::RebuildRollups => rebuild_rollups(checked),
+        ClickhouseCommand::Migrate { dry_run: true } => print_plan(checked),
+        ClickhouseCommand::Migrate { dry_run: false } => {
             let applied = migrate(checked)?;
-            if applied == 0 {
+            if applied.is_empty() {
                 return output::line("up to date");
             }
-            output::line(format!("{applied} migrations applied"))
+            applied.iter().try_for_each(|step| {
+                output::line(format!("applied {step}: {} statements", step.statements.len()))
+            })
         }
     }
+}
+
+fn rebuild_rollups(checked: &Checked) -> Result<()> {
+    if checked.config.clickhouse.cluster.is_some() {
+        bail!("rollups of a cluster are not made anew by this version");
+    }
+    let members = wiring::log(checked)?.group_members(&clickhouse::group(&checked.config.topic_prefix))?;
+    if !members.is_empty() {
+        bail!("{} members write to clickhouse: stop them first", members.len());
+    }
+    let options = options(checked);
+    let client = options.client();
+    let rebuilding = clickhouse::rebuild_rollups(&client, &options.database);
+    super::runtime()?.block_on(rebuilding).with_context(|| named(checked))?;
+    output::line("rollups made anew")
+}
+
+/// What `migrate` would run, as a script.
+fn print_plan(checked: &Checked) -> Result<()> {
+    let options = options(checked);
+    let (client, target) = (options.client(), target(checked));
+    let steps =
+        super::runtime()?.block_on(clickhouse::plan(&client, &target)).with_context(|| named(checked))?;
+    if steps.is_empty() {
+        return output::line("-- up to date");
+    }
+    for step in steps {
+        output::line(format!("-- {step}"))?;
+        step.statements.iter().try_for_each(|statement| output::line(format!("{statement};\n")))?;
+        if step.is_preparation() {
+            output::line(format!("USE `{}`;\n", options.database))?;
+        }
+    }
+    Ok(())
 }
 
 /// `ovation sink clickhouse`
@@ -33,13 +71,19 @@ pub(super) fn sink(checked: &Checked) -> Result<()> {
     write(checked, &log, ids, &stop, &Arc::default())
 }
 
-/// Brings the database up to date; how many migrations that took.
-pub(super) fn migrate(checked: &Checked) -> Result<usize> {
-    let options = options(checked);
-    let client = options.client();
-    let migrating = clickhouse::migrate(&client, &options.database);
-    let applied = super::runtime()?.block_on(migrating).with_context(|| named(checked))?;
-    Ok(applied.len())
+/// Brings the database up to date; what that took.
+pub(super) fn migrate(checked: &Checked) -> Result<Vec<Step>> {
+    let client = options(checked).client();
+    let target = target(checked);
+    super::runtime()?.block_on(clickhouse::migrate(&client, &target)).with_context(|| named(checked))
+}
+
+fn target(checked: &Checked) -> Target {
+    Target {
+        database: checked.config.clickhouse.database.clone(),
+        cluster: checked.config.clickhouse.cluster.clone(),
+        retention: retention(&checked.config),
+    }
 }
 
 /// Writes until `stop` is set.
@@ -60,7 +104,7 @@ pub(super) fn write(
     clickhouse::run(log, &settings, &mut |id| lookup(id), stop, health).with_context(|| named(checked))
 }
 
-fn named(checked: &Checked) -> String {
+pub(super) fn named(checked: &Checked) -> String {
     format!("clickhouse at {} (clickhouse.url)", checked.clickhouse_url())
 }
 

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use processors::Job;
 use processors::config::ConfigError;
+use sinks::clickhouse::Retention;
 
 pub use sections::{Config, GroupProtocol, Guarantee, std_duration};
 
@@ -173,6 +174,11 @@ fn check(config: &Config) -> Vec<ConfigError> {
         "clickhouse.database",
         "may only have letters, digits and `_`",
     );
+    let cluster = config.clickhouse.cluster.as_deref();
+    require(cluster.is_none_or(is_identifier), "clickhouse.cluster", "may only have letters, digits and `_`");
+    if let Err(error) = retention(config).check() {
+        require(false, &format!("clickhouse.retention.{}", error.class), "must be between 1h and 7300d");
+    }
     require((1..=256).contains(&config.process.workers), "process.workers", "must be between 1 and 256");
     let commit_every = std_duration(config.process.commit_every);
     let fits = commit_every >= Duration::from_millis(1) && commit_every <= Duration::from_secs(10);
@@ -186,6 +192,19 @@ fn check(config: &Config) -> Vec<ConfigError> {
     require(fits, "snapshots.every", "must be between 1s and 1h");
     require((1..=100).contains(&config.snapshots.keep), "snapshots.keep", "must be between 1 and 100");
     errors
+}
+
+/// How long ClickHouse keeps rows.
+pub fn retention(config: &Config) -> Retention {
+    let written = &config.clickhouse.retention;
+    Retention {
+        events: written.events.map(std_duration),
+        minutes: written.minutes.map(std_duration),
+        hours: written.hours.map(std_duration),
+        days: written.days.map(std_duration),
+        results: written.results.map(std_duration),
+        dead_letters: written.dead_letters.map(std_duration),
+    }
 }
 
 /// An error of the parser or of serde, with its place and, for an unknown word, the nearest known one.
@@ -248,6 +267,16 @@ mod tests {
             "ovation.toml:2:14: kafka.partitions must be at least 1\n\
              ovation.toml:4:11: process.workers must be between 1 and 256"
         );
+    }
+
+    #[test]
+    fn a_retention_that_would_delete_at_once_is_refused_with_its_place() {
+        let message = refused("[clickhouse.retention]\nevents = \"90d\"\nhours = \"5m\"\n");
+        assert_eq!(message, "ovation.toml:3:9: clickhouse.retention.hours must be between 1h and 7300d");
+        let message = refused("[clickhouse.retention]\nevent = \"90d\"\n");
+        assert!(message.ends_with("(did you mean `events`?)"), "{message}");
+        let message = refused("[clickhouse]\ncluster = \"a`b\"\n");
+        assert!(message.contains("clickhouse.cluster may only have"), "{message}");
     }
 
     #[test]

@@ -117,6 +117,28 @@ pub struct ClickHouse {
     pub flush_bytes: usize,
     /// ... or is this old.
     pub flush_interval: Span,
+    /// The cluster on whose nodes the tables are made; none: a single node.
+    pub cluster: Option<String>,
+    /// How long rows are kept.
+    pub retention: ClickHouseRetention,
+}
+
+/// `[clickhouse.retention]`; what is not named is kept for ever.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClickHouseRetention {
+    /// Raw events.
+    pub events: Option<Span>,
+    /// Rollups by minute.
+    pub minutes: Option<Span>,
+    /// Rollups by hour.
+    pub hours: Option<Span>,
+    /// Rollups by day.
+    pub days: Option<Span>,
+    /// Results.
+    pub results: Option<Span>,
+    /// Dead letters.
+    pub dead_letters: Option<Span>,
 }
 
 impl Default for ClickHouse {
@@ -129,6 +151,8 @@ impl Default for ClickHouse {
             flush_rows: 50_000,
             flush_bytes: 16 << 20,
             flush_interval: Span::from_secs(1),
+            cluster: None,
+            retention: ClickHouseRetention::default(),
         }
     }
 }

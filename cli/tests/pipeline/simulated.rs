@@ -93,8 +93,47 @@ fn boards_engagement_and_candles_equal_sql_over_the_raw_events() {
         let report = &reports[wanted];
         assert!(report["final"].as_i64() > Some(10) && report["differing"] == 0, "{wanted}: {report}");
     }
+    everything_is_there_once(&deployment);
     differences_are_found(&deployment);
     deployment.stop();
+}
+
+/// `ovation verify` while the roles run: every record has its rows, every rollup agrees. Then with a row less.
+fn everything_is_there_once(deployment: &Deployment) {
+    let verify = |exit_code: i32| -> BTreeMap<String, Vec<Value>> {
+        let command = ["verify", "--offsets", "--rollups", "--output", "json"];
+        let output = deployment.command(&command).output().expect("the binary runs");
+        assert_eq!(output.status.code(), Some(exit_code), "{}", String::from_utf8_lossy(&output.stdout));
+        serde_json::from_slice(&output.stdout).expect("json")
+    };
+    let sum = |reports: &[Value], name: &str| {
+        reports.iter().filter_map(|report| report[name].as_u64()).sum::<u64>()
+    };
+    // Rows of results may be on their way yet: what the sink has committed is what counts.
+    let reports = verify(0);
+    let offsets = &reports["offsets"];
+    assert!(offsets.len() >= 9 && sum(offsets, "rows") > 20_000, "{offsets:?}");
+    assert_eq!(sum(offsets, "missing") + sum(offsets, "doubled") + sum(offsets, "unexplained"), 0);
+    let rollups = &reports["rollups"];
+    assert!(
+        rollups.len() == 13 && rollups.iter().all(|report| report["compared"].as_u64() > Some(0)),
+        "{rollups:?}"
+    );
+    let one = "FROM viewer_events ORDER BY event_time LIMIT 1";
+    deployment.ask(&format!("CREATE TABLE kept_row ENGINE = Memory AS SELECT * {one}"));
+    deployment.ask(&format!(
+        "DELETE FROM viewer_events WHERE (topic, partition, offset) = (SELECT topic, partition, offset {one}) SETTINGS lightweight_deletes_sync = 2"
+    ));
+    let reports = verify(1);
+    assert_eq!(sum(&reports["offsets"], "missing"), 1);
+    assert_eq!(
+        sum(&reports["rollups"], "differing"),
+        4,
+        "a minute, an hour, a day, and the audience of that day"
+    );
+    deployment.ask("INSERT INTO viewer_events SELECT * FROM kept_row");
+    // The row is back; the rollups had it all the time and count it twice now.
+    assert_eq!(sum(&verify(1)["offsets"], "missing"), 0);
 }
 
 /// What `ovation verify --results` reports, by what it compared.
@@ -102,8 +141,9 @@ fn verify(deployment: &Deployment, exit_code: i32) -> BTreeMap<String, Value> {
     let command = ["verify", "--results", "--output", "json"];
     let output = deployment.command(&command).output().expect("the binary runs");
     assert_eq!(output.status.code(), Some(exit_code), "{}", String::from_utf8_lossy(&output.stdout));
-    let reports: Vec<Value> = serde_json::from_slice(&output.stdout).expect("json");
-    reports
+    let mut reports: BTreeMap<String, Vec<Value>> = serde_json::from_slice(&output.stdout).expect("json");
+    let results = reports.remove("results").expect("results");
+    results
         .into_iter()
         .map(|report| (report["results"].as_str().expect("a name").to_owned(), report))
         .collect()
@@ -151,6 +191,88 @@ fn windows_that_differ(deployment: &Deployment) -> String {
         ("heartbeat_timeout_us", "30000000"),
     ];
     deployment.ask_with(include_str!("../../../sinks/verify/engagement.sql"), &as_configured)
+}
+
+/// Boards of sessions, votes and distinct users, over events out of order and with bans.
+const COUNTED: &str = r#"
+[jobs.counted]
+lateness = "2s"
+future_skew = "10s"
+boards = [
+    { name = "poll_sessions", source = "reactions", group = ["channel", "poll"], item = "poll_option", score = "votes", window = { kind = "session", gap = "4s" }, k = 20, emit_every = "1s" },
+    { name = "chat_sessions", source = "chat", group = "channel", item = "user", score = "count", window = { kind = "session", gap = "3s" }, k = 20, emit_every = "1s" },
+    { name = "reacting", source = "reactions", group = "channel", item = "reaction", score = "distinct_users", window = { kind = "session", gap = "3s" }, k = 20, emit_every = "1s" },
+    { name = "rolling_polls", source = "reactions", group = ["channel", "poll"], item = "poll_option", score = "votes", window = { kind = "rolling", length = "40s", slide = "10s" }, k = 20, emit_every = "10s" },
+    { name = "rolling_reacting", source = "reactions", group = "channel", item = "reaction", score = "distinct_users", window = { kind = "rolling", length = "40s", slide = "10s" }, k = 3, emit_every = "10s" },
+]
+"#;
+
+#[test]
+fn sessions_votes_and_distinct_users_equal_sql_over_the_raw_events() {
+    let mut deployment = Deployment::new("counted");
+    let config = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("counted.toml");
+    std::fs::write(&config, COUNTED).expect("written");
+    let config = config.to_str().expect("a path");
+    deployment.start(&["sink", "clickhouse"]);
+    deployment.run(&[
+        "produce",
+        "simulate",
+        "--unpaced",
+        "--count",
+        "15000",
+        "--rate",
+        "75",
+        "--seed",
+        "11",
+        "--disorder-ms",
+        "1500",
+        "--shares",
+        "chat=45,reactions=55",
+        "--start",
+        START_MS,
+    ]);
+    deployment.wait_for("SELECT (SELECT count() FROM chat) + (SELECT count() FROM reactions)", "15000");
+    deployment.start(&["--config", config, "process"]);
+    let boards = ["poll_sessions", "chat_sessions", "reacting", "rolling_polls", "rolling_reacting"];
+    for board in boards {
+        let closed = format!(
+            "SELECT uniqExact(`group`, window_start) > 30 FROM final_leaderboards WHERE board = '{board}'"
+        );
+        deployment.wait_for(&closed, "1");
+    }
+    assert_ne!(deployment.ask("SELECT count() FROM chat WHERE kind = 'user_banned'"), "0");
+    let verify = |exit_code: i32| -> BTreeMap<String, i64> {
+        let command = ["--config", config, "verify", "--results", "--output", "json"];
+        let output = deployment.command(&command).output().expect("the binary runs");
+        assert_eq!(output.status.code(), Some(exit_code), "{}", String::from_utf8_lossy(&output.stdout));
+        let mut reports: BTreeMap<String, Vec<Value>> = serde_json::from_slice(&output.stdout).expect("json");
+        let name = |report: &Value| {
+            report["results"].as_str().expect("a name").trim_start_matches("board ").to_owned()
+        };
+        let results = reports.remove("results").expect("results");
+        results.iter().map(|report| (name(report), report["differing"].as_i64().expect("compared"))).collect()
+    };
+    assert_eq!(verify(0), boards.map(|board| (board.to_owned(), 0)).into());
+    // A score that somebody has changed, in a session and in a rolling window.
+    for board in ["poll_sessions", "rolling_reacting"] {
+        deployment.ask(&format!(
+            "INSERT INTO leaderboards SELECT * REPLACE (score + (rank = 1) AS score, offset + 1000000 AS offset) FROM (
+                SELECT * FROM leaderboards WHERE board = '{board}' AND is_final AND rank > 0
+                AND (`group`, offset) IN (SELECT `group`, max(offset) FROM leaderboards WHERE board = '{board}' AND is_final AND rank > 0 GROUP BY `group` LIMIT 1))"
+        ));
+    }
+    let found = verify(1);
+    assert_eq!((found["poll_sessions"], found["rolling_reacting"], found["chat_sessions"]), (1, 1, 0));
+    // A message more in the middle of a session, which the board lacks.
+    deployment.ask(
+        "INSERT INTO chat_events SELECT * REPLACE ('one more' AS event_id, offset + 1000000 AS offset)
+         FROM chat_events WHERE kind = 'message' AND user_id IS NOT NULL ORDER BY event_time LIMIT 1",
+    );
+    deployment.ask("ALTER TABLE reaction_events DELETE WHERE kind = 'poll_vote' AND offset % 5 = 0 SETTINGS mutations_sync = 2");
+    let found = verify(1);
+    assert!(found["chat_sessions"] + found["rolling_polls"] > 0, "{found:?}");
+    assert!(found["poll_sessions"] > 1 && found["rolling_polls"] > 0 && found["reacting"] > 0, "{found:?}");
+    deployment.stop();
 }
 
 #[test]

@@ -29,6 +29,7 @@ pub(super) async fn send(client: &Client, options: &ClickHouseOptions, insert: &
         .with_setting("insert_deduplication_token", insert.token.as_str())
         .with_setting("deduplicate_blocks_in_dependent_materialized_views", "1")
         .with_setting("async_insert", "0")
+        .with_setting("distributed_foreground_insert", "1")
         .with_timeouts(Some(options.send_timeout), Some(options.end_timeout));
     for frame in frames {
         request.send_compressed(frame).await?;

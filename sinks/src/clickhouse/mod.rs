@@ -9,12 +9,15 @@
 //! Reading order: [`rows`] (what a record becomes) and [`tables`], `chunk`, `insert`, `lane`, then `sink` (the loop).
 
 mod chunk;
+mod cluster;
 mod health;
 mod insert;
 mod lane;
 mod migrate;
 mod options;
 mod reader;
+mod rebuild;
+mod retention;
 pub mod rowbinary;
 pub mod rows;
 mod sink;
@@ -23,6 +26,8 @@ pub mod verify;
 mod writer;
 
 pub use health::{SinkHealth, SinkStatus};
-pub use migrate::{Applied, MIGRATIONS, MigrateError, Migration, migrate, migrate_with};
+pub use migrate::{MIGRATIONS, MigrateError, Migration, Step, Target, migrate, migrate_with, plan};
 pub use options::{ClickHouseOptions, OptionsError};
+pub use rebuild::{RebuildError, rebuild_rollups};
+pub use retention::{Retention, RetentionError};
 pub use sink::{SinkError, SinkSettings, group, run};

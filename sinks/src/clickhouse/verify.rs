@@ -1,7 +1,11 @@
-//! The second opinion: asks ClickHouse to compute published results again from the raw events, and which of them differ.
+//! The second opinion: compares the log with the rows ([`offsets`]), the raw events with their rollups ([`rollups`]), and asks
+//! ClickHouse to compute published results again from the raw events, and which of them differ.
 //!
 //! Always holds: nothing is written. A result is compared with the raw events that are in the database now. Does not know: what a
 //! job is configured with; the parameters say it.
+
+pub mod offsets;
+pub mod rollups;
 
 use clickhouse::Client;
 use serde_json::Value;
@@ -35,6 +39,9 @@ pub enum VerifyError {
     /// The server could not be asked, or refused.
     #[error("clickhouse: {0}")]
     Server(#[from] clickhouse::error::Error),
+    /// The log could not be read.
+    #[error("the log failed: {0}")]
+    Log(#[from] kafka::LogError),
     /// The server's answer is no JSON.
     #[error("clickhouse answered what is not JSON: {0}")]
     Answer(#[from] serde_json::Error),

@@ -14,7 +14,7 @@ use kafka::broker::{BrokerLog, BrokerOptions, NewTopic};
 use kafka::{Log, Outgoing, Partitioned, Producer, TopicPartition};
 use schemas::codec::Message;
 use schemas::{Encoder, SchemaIds, Topic};
-use sinks::clickhouse::{ClickHouseOptions, SinkError, SinkHealth, SinkSettings, migrate, run};
+use sinks::clickhouse::{ClickHouseOptions, SinkError, SinkHealth, SinkSettings, Target, migrate, run};
 
 /// How long a test waits for what must come.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -50,7 +50,8 @@ impl Corner {
     /// With tables.
     pub fn new(name: &str) -> Corner {
         let corner = Corner::without_tables(name);
-        corner.wait(migrate(&corner.client, &corner.settings.clickhouse.database)).expect("migrated");
+        let target = Target::new(&corner.settings.clickhouse.database);
+        corner.wait(migrate(&corner.client, &target)).expect("migrated");
         corner
     }
 

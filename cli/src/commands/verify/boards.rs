@@ -2,7 +2,7 @@
 //!
 //! It follows the definitions and not the processors: every event once, visible from the later of its event time and the largest
 //! before it in its partition less the lateness; in every window that contains it, was open to it, and did not see it taken back
-//! by the window's end; places by score, then by who reached it first, then by item.
+//! by the window's end; places by score, then by who reached it first, then by item. The bounds of sessions follow from the events too.
 //!
 //! Always holds: the query returns a row for each record that differs, with both versions of its places. Does not know: ClickHouse's
 //! answer.
@@ -18,16 +18,8 @@ pub(super) type NotCompared = &'static str;
 /// The query, for a board whose records name the job `job`: the configured one, or its second stage.
 pub(super) fn query(job: &str, config: &JobConfig, board: &BoardConfig) -> Result<String, NotCompared> {
     let (lateness_us, skew_us) = (config.lateness.micros(), config.future_skew.micros());
-    let value = value(board)?;
-    let (score, reached) = match board.score {
-        BoardScore::Largest(_) => {
-            ("maxIf(value, is_kept)".to_owned(), "argMinIf(time_us, (-value, time_us), is_kept)")
-        }
-        // What was taken back does not move the instant back.
-        BoardScore::Growth(growth) => (growth_of(board, growth), "max(time_us)"),
-        _ => ("sumIf(value, is_kept)".to_owned(), "max(time_us)"),
-    };
-    let windows = windows(board)?;
+    let value = value(board);
+    let placed = placed(board, &windows(board)?);
     let (table, topic_rank) = match board.source {
         BoardSource::Chat => ("chat_events", "offset"),
         BoardSource::Reactions => ("reaction_events", "999999999999"),
@@ -60,30 +52,66 @@ pub(super) fn query(job: &str, config: &JobConfig, board: &BoardConfig) -> Resul
     {retractions}
     contributions AS (
         SELECT channel_id, {group} AS name, assumeNotNull({item}) AS item, {value} AS value, time_us, visible_us,
-            ifNull(user_id, '') AS user, event_id, toDecimal128(visible_us, 0) * 1000000000000 + {topic_rank} AS position
+            ifNull(user_id, '') AS user, event_id, offset, toDecimal128(visible_us, 0) * 1000000000000 + {topic_rank} AS position
         FROM ({seen}) WHERE {filter} AND name IS NOT NULL AND ({item}) IS NOT NULL AND value > 0
     ),
     kept AS ({retracted}),
-    placed AS (
-        SELECT name, start_us, end_us, item, {score} AS score, {reached} AS reached
-        FROM (SELECT *, retracted_us >= end_us AS is_kept FROM {windows})
-        WHERE visible_us < end_us
-        GROUP BY name, start_us, end_us, item
-        HAVING score > 0
-    ),
+    placed AS ({placed}),
     recomputed AS (
-        SELECT name, start_us, end_us, arraySlice(arrayMap(place -> (place.3, toString(toDecimal128(-place.1, 10))),
-            arraySort(groupArray((-score, reached, item)))), 1, {k}) AS places
+        SELECT name, start_us, end_us, arrayMap(place -> (place.3, toString(toDecimal128(-place.1, 10))),
+            arraySort(groupArray((-score, reached, item)))) AS everybody, arraySlice(everybody, 1, {k}) AS places
         FROM placed GROUP BY name, start_us, end_us
     )
 SELECT {board} AS board, name AS `group`, end_us, p.places AS published, r.places AS recomputed
 FROM published AS p LEFT JOIN recomputed AS r USING (name, start_us, end_us)
-WHERE published != recomputed",
+WHERE {differs}",
+        differs = if counts_users(board) { DIFFERS_BUT_FOR_TIES } else { "published != recomputed" },
         board = quoted(&board.name),
         job = quoted(job),
         seen = seen(table),
         k = board.k,
     ))
+}
+
+/// Who among equals comes first depends, where users are counted, on those who have left since: their order is not compared. Every
+/// score is, and that nobody who is not shown has more.
+const DIFFERS_BUT_FOR_TIES: &str = "arrayMap(place -> place.2, published) != arrayMap(place -> place.2, recomputed)
+    OR NOT arrayAll(place -> has(r.everybody, place), published) OR length(arrayDistinct(published.1)) != length(published)";
+
+/// Whether users are what counts.
+fn counts_users(board: &BoardConfig) -> bool {
+    matches!(board.score, BoardScore::DistinctUsers | BoardScore::Votes)
+}
+
+/// Every item with its score in every window, from contributions in their windows.
+fn placed(board: &BoardConfig, windows: &str) -> String {
+    let seen = format!(
+        "(SELECT * FROM (SELECT *, retracted_us >= end_us AS is_kept FROM {windows}) WHERE visible_us < end_us)"
+    );
+    if board.score == BoardScore::Votes {
+        return format!(
+            "SELECT name, start_us, end_us, choice AS item, toDecimal256(count(), 20) AS score, max(voted_us) AS reached
+            FROM (
+                SELECT name, start_us, end_us, argMax(item, (time_us, visible_us, offset)) AS choice, max(time_us) AS voted_us
+                FROM {seen} WHERE is_kept GROUP BY name, start_us, end_us, user)
+            GROUP BY name, start_us, end_us, item"
+        );
+    }
+    let (score, reached) = match board.score {
+        BoardScore::Largest(_) => {
+            ("maxIf(value, is_kept)".to_owned(), "argMinIf(time_us, (-value, time_us), is_kept)")
+        }
+        BoardScore::DistinctUsers => {
+            ("toDecimal256(uniqExactIf(user, is_kept), 20)".to_owned(), "max(time_us)")
+        }
+        // What was taken back does not move the instant back.
+        BoardScore::Growth(growth) => (growth_of(board, growth), "max(time_us)"),
+        _ => ("sumIf(value, is_kept)".to_owned(), "max(time_us)"),
+    };
+    format!(
+        "SELECT name, start_us, end_us, item, {score} AS score, {reached} AS reached
+        FROM {seen} GROUP BY name, start_us, end_us, item HAVING score > 0"
+    )
 }
 
 /// What takes messages and users back, in the order in which it becomes visible.
@@ -97,8 +125,7 @@ const RETRACTIONS: &str = "retractions AS (
 const NOT_RETRACTED: &str = "SELECT *, 9000000000000000000 AS retracted_us FROM contributions";
 
 /// What is needed of a contribution; the joined tables have columns of the same names.
-const OF_CONTRIBUTION: &str =
-    "c.name AS name, c.item AS item, c.value AS value, c.time_us AS time_us, c.visible_us AS visible_us";
+const OF_CONTRIBUTION: &str = "c.name AS name, c.item AS item, c.value AS value, c.time_us AS time_us, c.visible_us AS visible_us, c.user AS user, c.offset AS offset";
 
 /// Contributions with the instant at which they are taken back.
 fn retracted(source: BoardSource) -> String {
@@ -166,13 +193,32 @@ fn windows(board: &BoardConfig) -> Result<String, NotCompared> {
             WHERE time_us >= start_us AND time_us < end_us)"
                 .to_owned());
         }
-        WindowConfig::Session { .. } => return Err("sessions are not computed again"),
+        WindowConfig::Session { gap } => return Ok(sessions(gap.micros(), board.score == BoardScore::Votes)),
         WindowConfig::AllTime => return Err("boards of all time are never final"),
     };
     Ok(format!(
         "(SELECT *, arrayJoin(range(1, {})) * {slide} + time_us - positiveModulo(time_us, {slide}) AS end_us, end_us - {length} AS start_us FROM kept)",
         (length + before) / slide + 1
     ))
+}
+
+/// Contributions in the sessions of their groups. In the order of visibility, what comes at the end of a session or after it begins the
+/// next. A vote that a later one of its user had already overtaken moves no bounds; votes that the same ban takes back belong together.
+fn sessions(gap_us: i64, are_votes: bool) -> String {
+    let before = "ORDER BY visible_us, offset ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING";
+    let overtaken = if are_votes {
+        format!("max(time_us) OVER (PARTITION BY name, session, user, retracted_us {before}) > time_us")
+    } else {
+        "false".to_owned()
+    };
+    format!(
+        "(SELECT *, min(if(is_overtaken, 9000000000000000000, time_us)) OVER (PARTITION BY name, session) AS start_us,
+            max(time_us) OVER (PARTITION BY name, session) + {gap_us} AS end_us
+        FROM (SELECT *, {overtaken} AS is_overtaken
+        FROM (SELECT *, sum(is_first) OVER (PARTITION BY name ORDER BY visible_us, offset) AS session
+        FROM (SELECT *, visible_us >= max(time_us) OVER (PARTITION BY name {before}) + {gap_us} AS is_first
+        FROM kept WHERE time_us + {gap_us} > visible_us))))"
+    )
 }
 
 fn group(board: &BoardConfig) -> String {
@@ -211,9 +257,9 @@ fn item(item: BoardItem) -> &'static str {
 }
 
 /// A contribution's value, as a decimal.
-fn value(board: &BoardConfig) -> Result<&'static str, NotCompared> {
-    Ok(match (board.score, board.source) {
-        (BoardScore::DistinctUsers | BoardScore::Votes, _) => return Err("users are not counted again"),
+fn value(board: &BoardConfig) -> &'static str {
+    match (board.score, board.source) {
+        (BoardScore::DistinctUsers | BoardScore::Votes, _) => "toDecimal256(1, 20)",
         (BoardScore::Count | BoardScore::Growth(_), BoardSource::Chat) if board.item == BoardItem::Emote => {
             "toDecimal256(emote.count, 20)"
         }
@@ -229,7 +275,7 @@ fn value(board: &BoardConfig) -> Result<&'static str, NotCompared> {
             BoardField::Notional => "toDecimal256(price, 10) * toDecimal256(quantity, 10)",
             BoardField::Count | BoardField::WatchMs => "toDecimal256(watch_ms, 20)",
         },
-    })
+    }
 }
 
 /// Which events count.
@@ -265,6 +311,9 @@ fn filter(board: &BoardConfig) -> String {
     }
     if let Some(is_question) = filter.is_question {
         conditions.push(format!("is_question = {is_question}"));
+    }
+    if counts_users(board) {
+        conditions.push("user_id IS NOT NULL".to_owned());
     }
     if conditions.is_empty() { "true".to_owned() } else { conditions.join(" AND ") }
 }
