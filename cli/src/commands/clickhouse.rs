@@ -54,6 +54,8 @@ pub(super) fn write(
         prefix: checked.config.topic_prefix.clone(),
         ids: schema_ids,
         instance_id: checked.config.instance_id.clone(),
+        session_timeout: std_duration(checked.config.process.session_timeout),
+        backfill: None,
         clickhouse: options(checked),
     };
     let lookup = wiring::schema_lookup(checked);

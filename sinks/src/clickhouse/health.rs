@@ -38,8 +38,14 @@ pub struct SinkStatus {
     pub inserts: u64,
     /// Attempts of inserts that failed, for now or for good.
     pub inserts_failed: u64,
-    /// Records that went to the dead-letter topic.
+    /// Inserts that the server had acknowledged without having the rows, and that were sent anew.
+    pub inserts_sent_anew: u64,
+    /// Records that went to the dead-letter topic because they cannot be decoded.
     pub dead_letters: u64,
+    /// Records that went to the dead-letter topic because the server refuses their rows.
+    pub records_refused: u64,
+    /// Records that were not written because the table had them from before.
+    pub records_known: u64,
     /// Records of the dead-letter topic itself that could not be decoded, and were skipped.
     pub undecodable_dead_letters: u64,
     /// Records without a value, which are skipped.
@@ -64,6 +70,10 @@ impl SinkHealth {
         status.inserts_failed += 1;
         status.failing_since.get_or_insert_with(SystemTime::now);
         status.last_error = Some(error.to_owned());
+    }
+
+    pub(super) fn insert_sent_anew(&self) {
+        self.lock().inserts_sent_anew += 1;
     }
 
     pub(super) fn insert_succeeded(&self, rows: usize) {

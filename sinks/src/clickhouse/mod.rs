@@ -9,9 +9,13 @@
 //! Reading order: [`rows`] (what a record becomes) and [`tables`], `chunk`, `insert`, `lane`, then `sink` (the loop).
 
 mod chunk;
+mod dead_letters;
 mod health;
 mod insert;
+mod intent;
+mod known;
 mod lane;
+mod lease;
 mod migrate;
 mod options;
 mod reader;
@@ -19,10 +23,12 @@ pub mod rowbinary;
 pub mod rows;
 mod sink;
 pub mod tables;
+mod takeover;
 pub mod verify;
 mod writer;
 
 pub use health::{SinkHealth, SinkStatus};
 pub use migrate::{Applied, MIGRATIONS, MigrateError, Migration, migrate, migrate_with};
 pub use options::{ClickHouseOptions, OptionsError};
-pub use sink::{SinkError, SinkSettings, group, run};
+pub use intent::UnreadableIntent;
+pub use sink::{Backfill, SinkError, SinkSettings, group, run};

@@ -72,8 +72,14 @@ impl Corner {
             ..Default::default()
         };
         let client = clickhouse.client();
-        let settings =
-            SinkSettings { prefix, ids: SchemaIds::local(), instance_id: Some(name.to_owned()), clickhouse };
+        let settings = SinkSettings {
+            prefix,
+            ids: SchemaIds::local(),
+            instance_id: Some(name.to_owned()),
+            session_timeout: Duration::from_secs(45),
+            clickhouse,
+            backfill: None,
+        };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
         Corner { log, settings, client, runtime }
     }
