@@ -76,8 +76,6 @@ pub(super) struct Insert {
     pub body: Bytes,
     /// How many there are.
     pub rows: usize,
-    /// Of how many records.
-    pub records: usize,
     /// Where those records are.
     pub partition: TopicPartition,
     /// The first offset of the chunk, and the one after its last.
@@ -188,7 +186,6 @@ impl Chunk {
             token: format!("{partition}/{}-{}/{history}/{day}", self.from, self.end()),
             body: part.body.clone(),
             rows: part.rows(),
-            records: part.marks.len(),
             partition: partition.clone(),
             offsets,
             day: *day,

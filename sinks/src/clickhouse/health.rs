@@ -38,8 +38,8 @@ pub struct SinkStatus {
     pub inserts: u64,
     /// Attempts of inserts that failed, for now or for good.
     pub inserts_failed: u64,
-    /// Inserts that the server had acknowledged without having the rows, and that were sent anew.
-    pub inserts_sent_anew: u64,
+    /// Inserts whose token the server knew although it had lost the rows; these were moved in.
+    pub inserts_moved_in: u64,
     /// Records that went to the dead-letter topic because they cannot be decoded.
     pub dead_letters: u64,
     /// Records that went to the dead-letter topic because the server refuses their rows.
@@ -72,8 +72,8 @@ impl SinkHealth {
         status.last_error = Some(error.to_owned());
     }
 
-    pub(super) fn insert_sent_anew(&self) {
-        self.lock().inserts_sent_anew += 1;
+    pub(super) fn insert_moved_in(&self) {
+        self.lock().inserts_moved_in += 1;
     }
 
     pub(super) fn insert_succeeded(&self, rows: usize) {

@@ -39,8 +39,7 @@ pub(super) async fn compress(body: Bytes) -> Result<Vec<CompressedData>, Error> 
     tokio::task::spawn_blocking(compress).await.map_err(|error| Error::Other(error.into()))?
 }
 
-/// Sends one insert and waits for its acknowledgement. `sent_anew` times its token was no good:
-/// each time it is another.
+/// Sends one insert and waits for its acknowledgement.
 ///
 /// # Errors
 /// Of the network, the server or a timeout; see [`meaning`].
@@ -48,16 +47,20 @@ pub(super) async fn send(
     client: &Client,
     options: &ClickHouseOptions,
     insert: &Insert,
-    sent_anew: u32,
+) -> Result<(), Error> {
+    send_into(insert.table.insert_statement(), client, options, insert).await
+}
+
+async fn send_into(
+    statement: String,
+    client: &Client,
+    options: &ClickHouseOptions,
+    insert: &Insert,
 ) -> Result<(), Error> {
     let frames = compress(insert.body.clone()).await?;
-    let token = match sent_anew {
-        0 => insert.token.clone(),
-        times => format!("{}/anew-{times}", insert.token),
-    };
     let mut request = client
-        .insert_formatted_with(insert.table.insert_statement())
-        .with_setting("insert_deduplication_token", token)
+        .insert_formatted_with(statement)
+        .with_setting("insert_deduplication_token", insert.token.as_str())
         .with_timeouts(Some(options.send_timeout), Some(options.end_timeout));
     for (name, value) in SETTINGS {
         request = request.with_setting(name, value);
@@ -66,6 +69,28 @@ pub(super) async fn send(
         request.send_compressed(frame).await?;
     }
     request.end().await
+}
+
+/// Brings rows into the table past its memory of tokens, and past its materialized views: into a table of its own, whose part is then
+/// moved. May be repeated; the move is one step.
+///
+/// # Errors
+/// Of the network, the server or a timeout.
+pub(super) async fn move_in(
+    client: &Client,
+    options: &ClickHouseOptions,
+    insert: &Insert,
+) -> Result<(), Error> {
+    let table = insert.table.name;
+    let aside = format!("{table}_{}_moved_in", insert.partition.partition);
+    let run = async |sql: String| client.query_raw(&sql).execute().await;
+    run(format!("DROP TABLE IF EXISTS {aside}")).await?;
+    run(format!("CREATE TABLE {aside} AS {table}")).await?;
+    send_into(insert.table.insert_statement_into(&aside), client, options, insert).await?;
+    let partition = format!("SELECT DISTINCT partition_id FROM system.parts WHERE active AND table = '{aside}' AND database = currentDatabase()");
+    let partition: String = client.query(&partition).fetch_one().await?;
+    run(format!("ALTER TABLE {aside} MOVE PARTITION ID '{partition}' TO TABLE {table}")).await?;
+    run(format!("DROP TABLE {aside}")).await
 }
 
 /// How many of the insert's records the table has. None where the question has no use: a replicated table may answer from a

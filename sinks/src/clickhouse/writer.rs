@@ -21,8 +21,6 @@ use super::insert::{self, Meaning};
 use super::lease::Lease;
 use super::options::ClickHouseOptions;
 
-/// How often rows that are acknowledged and not there are sent under another token.
-const SENT_ANEW_MAX: u32 = 2;
 /// How soon it is looked again whether the lease is held.
 const LEASE_PAUSE: Duration = Duration::from_millis(50);
 
@@ -148,20 +146,12 @@ impl Attempts {
         let mut delay = self.options.retry_delay;
         // Whether an attempt of unknown outcome has been made, here or by whoever had the partition before.
         let mut is_in_doubt = insert.is_taken_over;
-        let mut sent_anew = 0;
         loop {
-            let error = match self.attempt(insert, is_in_doubt, sent_anew).await {
-                Ok(true) => {
+            let error = match self.attempt(insert, is_in_doubt).await {
+                Ok(()) => {
                     self.health.insert_succeeded(insert.rows);
                     tracing::debug!(token = insert.token, rows = insert.rows, "rows written");
                     return Ok(());
-                }
-                // The server notes the token before it makes the part visible. Killed in between it remembers what it does not have.
-                Ok(false) => {
-                    tracing::warn!(token = insert.token, "the server knows the token and has no rows: sent anew");
-                    self.health.insert_sent_anew();
-                    sent_anew += 1;
-                    continue;
                 }
                 Err(error) => error,
             };
@@ -178,23 +168,21 @@ impl Attempts {
         }
     }
 
-    /// One attempt, once the lease is held; false if it was acknowledged although the table has no rows of it.
-    async fn attempt(&self, insert: &Insert, is_in_doubt: bool, sent_anew: u32) -> Result<bool, Error> {
+    /// One attempt, once the lease is held. If the outcome of one before it is unknown, the table must have the rows afterwards: the
+    /// server notes a token before it makes the part visible, and if it is killed in between, it remembers what it does not have.
+    async fn attempt(&self, insert: &Insert, is_in_doubt: bool) -> Result<(), Error> {
         // The semaphore is never closed; a permit is held during an attempt, not during a pause.
         let _permit = self.permits.acquire().await;
         while !self.lease.is_held() {
             tokio::time::sleep(LEASE_PAUSE).await;
         }
-        insert::send(&self.client, &self.options, insert, sent_anew).await?;
-        if !is_in_doubt {
-            return Ok(true);
+        insert::send(&self.client, &self.options, insert).await?;
+        if !is_in_doubt || insert::records_there(&self.client, insert).await? != Some(0) {
+            return Ok(());
         }
-        let Some(there) = insert::records_there(&self.client, insert).await? else { return Ok(true) };
-        if there < insert.records {
-            tracing::warn!(token = insert.token, there, records = insert.records, "the table has fewer records");
-        }
-        // Rows that are too old for the table's retention are never there.
-        Ok(there > 0 || sent_anew >= SENT_ANEW_MAX)
+        tracing::warn!(token = insert.token, "the server knows the token and has no rows: they are moved in");
+        self.health.insert_moved_in();
+        insert::move_in(&self.client, &self.options, insert).await
     }
 
     /// The server refuses rows, here or in a materialized view. If the table has them all the same, dividing would write them again.

@@ -33,7 +33,7 @@ pub fn folder(name: &str) -> PathBuf {
 pub fn stack() -> &'static Stack {
     static STACK: OnceLock<Stack> = OnceLock::new();
     STACK.get_or_init(|| {
-        let options = StackOptions::new(folder("clickhouse-sink"));
+        let options = StackOptions::new(folder(env!("CARGO_CRATE_NAME")));
         Stack::start(options.with_kafka(Part::Free).with_clickhouse(Part::Free)).expect("the stack starts")
     })
 }
