@@ -1,7 +1,9 @@
 //! `ovation clickhouse migrate` and `ovation sink clickhouse`.
+//!
+//! Always holds: a sink says over HTTP how it is doing while it runs. Does not know: how rows are written.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
 use kafka::broker::BrokerLog;
@@ -10,32 +12,37 @@ use sinks::clickhouse::{self, ClickHouseOptions, SinkHealth, SinkSettings};
 
 use crate::arguments::ClickhouseCommand;
 use crate::config::{Checked, std_duration};
-use crate::{output, wiring};
+use crate::{endpoint, output, wiring};
 
 pub(super) fn run(checked: &Checked, command: &ClickhouseCommand) -> Result<()> {
     match command {
         ClickhouseCommand::Migrate => {
-            let applied = migrate(checked)?;
+            let applied = migrate(checked, &options(checked))?;
             if applied == 0 {
                 return output::line("up to date");
             }
             output::line(format!("{applied} migrations applied"))
         }
+        ClickhouseCommand::Backfill(arguments) => super::backfill::run(checked, arguments),
     }
 }
 
 /// `ovation sink clickhouse`
 pub(super) fn sink(checked: &Checked) -> Result<()> {
+    let bound = endpoint::bind(checked)?;
     let log = wiring::log(checked)?;
     let ids = wiring::schema_ids(checked)?;
-    migrate(checked)?;
+    migrate(checked, &options(checked))?;
     let stop = wiring::stop_on_signal()?;
-    write(checked, &log, ids, &stop, &Arc::default())
+    let health = Arc::<SinkHealth>::default();
+    let served = endpoint::serve(checked, bound, &log, &[], Some(health.clone()), &stop)?;
+    let outcome = write(checked, &log, ids, &stop, &health);
+    stop.store(true, Ordering::Relaxed);
+    outcome.and(served.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
 }
 
 /// Brings the database up to date; how many migrations that took.
-pub(super) fn migrate(checked: &Checked) -> Result<usize> {
-    let options = options(checked);
+pub(super) fn migrate(checked: &Checked, options: &ClickHouseOptions) -> Result<usize> {
     let client = options.client();
     let migrating = clickhouse::migrate(&client, &options.database);
     let applied = super::runtime()?.block_on(migrating).with_context(|| named(checked))?;
@@ -50,19 +57,24 @@ pub(super) fn write(
     stop: &Arc<AtomicBool>,
     health: &Arc<SinkHealth>,
 ) -> Result<()> {
-    let settings = SinkSettings {
+    let settings = settings(checked, schema_ids);
+    let lookup = wiring::schema_lookup(checked);
+    clickhouse::run(log, &settings, &mut |id| lookup(id), stop, health).with_context(|| named(checked))
+}
+
+/// The sink as it is configured.
+pub(super) fn settings(checked: &Checked, schema_ids: SchemaIds) -> SinkSettings {
+    SinkSettings {
         prefix: checked.config.topic_prefix.clone(),
         ids: schema_ids,
         instance_id: checked.config.instance_id.clone(),
         session_timeout: std_duration(checked.config.process.session_timeout),
         backfill: None,
         clickhouse: options(checked),
-    };
-    let lookup = wiring::schema_lookup(checked);
-    clickhouse::run(log, &settings, &mut |id| lookup(id), stop, health).with_context(|| named(checked))
+    }
 }
 
-fn named(checked: &Checked) -> String {
+pub(super) fn named(checked: &Checked) -> String {
     format!("clickhouse at {} (clickhouse.url)", checked.clickhouse_url())
 }
 

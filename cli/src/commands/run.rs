@@ -10,6 +10,7 @@ use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result};
 use devstack::{Part, Stack, StackOptions};
+use sinks::clickhouse::SinkHealth;
 use tracing::info;
 
 use crate::arguments::RunArguments;
@@ -53,16 +54,18 @@ fn run_roles(checked: &Checked, arguments: &RunArguments, stop: &Arc<AtomicBool>
     let log = wiring::log(checked)?;
     topics::apply(checked, &log)?;
     let ids = wiring::schema_ids(checked)?;
-    clickhouse::migrate(checked)?;
+    clickhouse::migrate(checked, &clickhouse::options(checked))?;
     let page = role("dashboard", checked, stop, {
         let log = log.clone();
         move |checked, stop| super::runtime()?.block_on(dashboard::serve(checked, log, stop))
     })?;
+    let health = Arc::<SinkHealth>::default();
     let sink = role("clickhouse", checked, stop, {
-        let log = log.clone();
-        move |checked, stop| clickhouse::write(checked, &log, ids, stop, &Arc::default())
+        let (log, health) = (log.clone(), health.clone());
+        move |checked, stop| clickhouse::write(checked, &log, ids, stop, &health)
     })?;
-    let (jobs, endpoint) = process::start(checked, &log, &checked.jobs, ids, endpoint::bind(checked)?, stop)?;
+    let bound = endpoint::bind(checked)?;
+    let (jobs, endpoint) = process::start(checked, &log, &checked.jobs, ids, bound, Some(health), stop)?;
     let audience = arguments
         .simulate
         .map(|rate| {

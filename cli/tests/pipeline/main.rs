@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, reason = "a skipped test says so, and a measured figure is shown")]
 
 mod across;
+mod backfill;
 mod bad_input;
 mod deployment;
 mod operating;

@@ -54,6 +54,30 @@ pub struct SinkStatus {
     pub clamped_times: u64,
 }
 
+impl SinkStatus {
+    /// What can be counted, by name.
+    #[must_use]
+    pub fn counters(&self) -> [(&'static str, u64); 15] {
+        [
+            ("failing", u64::from(self.failing_since.is_some())),
+            ("paused", u64::from(self.is_paused)),
+            ("partitions", self.partitions as u64),
+            ("rows_buffered", self.rows_buffered),
+            ("bytes_buffered", self.bytes_buffered),
+            ("records", self.records),
+            ("records_known", self.records_known),
+            ("records_refused", self.records_refused),
+            ("rows_written", self.rows_written),
+            ("inserts", self.inserts),
+            ("inserts_failed", self.inserts_failed),
+            ("inserts_moved_in", self.inserts_moved_in),
+            ("dead_letters", self.dead_letters + self.undecodable_dead_letters),
+            ("tombstones", self.tombstones),
+            ("clamped_times", self.clamped_times),
+        ]
+    }
+}
+
 impl SinkHealth {
     /// The state now.
     #[must_use]

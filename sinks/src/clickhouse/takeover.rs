@@ -69,7 +69,7 @@ impl<L: Log> Sink<'_, L> {
         committed: Option<Committed>,
     ) -> Result<Option<(i64, Option<Lane>)>, SinkError> {
         let span = match self.backfill.map(|backfill| backfill.spans.get(&partition.partition)) {
-            Some(None) => return Ok(Some((i64::MAX, None))),
+            Some(None) => return Ok(Some((self.log.offsets(partition)?.1, None))),
             Some(Some(span)) => Some(span.clone()),
             None => None,
         };
