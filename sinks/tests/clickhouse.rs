@@ -2,6 +2,8 @@
 //! happens in between.
 
 mod clickhouse_support;
+#[path = "clickhouse_support/exactly_once.rs"]
+mod exactly_once;
 
 use std::collections::BTreeMap;
 

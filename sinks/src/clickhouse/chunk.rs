@@ -110,6 +110,11 @@ impl OpenChunk {
         part.marks.push(Mark { offset: place.offset, bytes_end, rows_end: part.rows });
     }
 
+    /// The rows alone, in the order of their days.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.parts.into_values().flat_map(|part| part.buffer.into_bytes()).collect()
+    }
+
     /// The offset after the last.
     pub fn end(&self) -> i64 {
         self.end

@@ -4,9 +4,12 @@
 
 use std::ops::Range;
 
+use bytes::Bytes;
 use clickhouse::Client;
 use clickhouse::error::Error;
 use kafka::TopicPartition;
+
+use super::tables::Table;
 
 /// Offsets are counted in blocks of this many, so that a long run without a hole is one line of the answer.
 const BLOCK: i64 = 65_536;
@@ -23,6 +26,12 @@ impl Known {
         let passed = self.ranges.partition_point(|range| range.end <= offset);
         self.ranges.drain(..passed);
         self.ranges.first().is_some_and(|range| range.contains(&offset))
+    }
+
+    /// The first known offset that is not below this one.
+    pub fn first_from(&self, offset: i64) -> Option<i64> {
+        let range = self.ranges.iter().find(|range| range.end > offset)?;
+        Some(range.start.max(offset))
     }
 
     /// The offset after the last that is known.
@@ -78,6 +87,26 @@ pub(super) async fn ask(
     Ok(known)
 }
 
+/// One row of a record, as it would be sent; none if there is no such row any more.
+///
+/// # Errors
+/// Of the network or the server.
+pub(super) async fn row(
+    client: &Client,
+    table: Table,
+    partition: &TopicPartition,
+    offset: i64,
+) -> Result<Bytes, Error> {
+    // a leaderboard's record is a row for each rank
+    let order = if table.columns.contains(" rank,") { "rank" } else { "`offset`" };
+    let row = format!(
+        "SELECT {}, topic, `partition`, `offset` FROM {} WHERE topic = ? AND `partition` = ? AND `offset` = ? ORDER BY {order} LIMIT 1",
+        table.columns, table.name
+    );
+    let row = client.query(&row).bind(&*partition.topic).bind(partition.partition).bind(offset);
+    row.fetch_bytes("RowBinary")?.collect().await
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,6 +118,7 @@ mod tests {
             known.push(range);
         }
         assert_eq!((known.ranges.len(), known.end(), known.len()), (2, 9, 4));
+        assert_eq!([0, 4, 6, 9].map(|offset| known.first_from(offset)), [Some(3), Some(4), Some(8), None]);
         let found: Vec<bool> = (2..10).map(|offset| known.advance_to(offset)).collect();
         assert_eq!(found, [false, true, true, true, false, false, true, false]);
         assert_eq!(known, Known::default());

@@ -1,12 +1,13 @@
-//! Raw events and results into ClickHouse: rows encoded by us, in chunks of one partition each.
+//! Raw events and results into ClickHouse: rows encoded by us, in chunks of one partition each, exactly once.
 //!
-//! Always holds: a position is committed only after every row before it was acknowledged; what cannot be decoded is in
-//! the dead-letter topic before its position is committed; a chunk is kept until it is acknowledged, so that a retry
-//! carries the same bytes. Delivery is at least once: a row that is written again replaces itself (see `migrations/`).
+//! Always holds: a chunk is named in the log before it is sent, so that whoever comes next sends the same one, under the token by which
+//! the server knows it; a position is committed only after every row before it is there; what cannot be decoded is in the
+//! dead-letter topic before its position is committed. ARCHITECTURE.md has the argument.
 //!
 //! Does not know: what the results mean, or who asks for them.
 //!
-//! Reading order: [`rows`] (what a record becomes) and [`tables`], `chunk`, `insert`, `lane`, then `sink` (the loop).
+//! Reading order: [`rows`] (what a record becomes) and [`tables`], `intent`, `chunk`, `lane` (one partition), `sink` (the loop), `takeover`,
+//! then `insert` and `writer`.
 
 mod chunk;
 mod dead_letters;

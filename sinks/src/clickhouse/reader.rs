@@ -62,13 +62,7 @@ impl<'a, P: Producer> Reader<'a, P> {
             chunk.take_offset(record.offset);
             return Ok(());
         };
-        let mut outcome = self.append(topic, record, payload, chunk);
-        if let Err(DecodeError::UnknownSchema(id)) = outcome
-            && self.learn(id)
-        {
-            outcome = self.append(topic, record, payload, chunk);
-        }
-        if let Err(error) = outcome {
+        if let Err(error) = self.append_or_learn(topic, record, payload, chunk) {
             self.give_up(topic, record, &error)?;
         }
         chunk.take_offset(record.offset);
@@ -80,6 +74,31 @@ impl<'a, P: Producer> Reader<'a, P> {
         self.counts.records += 1;
         self.counts.known += 1;
         chunk.take_offset(record.offset);
+    }
+
+    /// The rows of a record in RowBinary, empty if it has none; nothing is counted.
+    pub fn rows_of(&mut self, topic: Topic, record: &Record<'_>) -> Vec<u8> {
+        let mut chunk = OpenChunk::new(record.offset);
+        let payload = record.value.unwrap_or_default();
+        match self.append_or_learn(topic, record, payload, &mut chunk) {
+            Ok(()) => chunk.into_bytes(),
+            Err(_) => Vec::new(),
+        }
+    }
+
+    fn append_or_learn(
+        &mut self,
+        topic: Topic,
+        record: &Record<'_>,
+        payload: &[u8],
+        chunk: &mut OpenChunk,
+    ) -> Result<(), DecodeError> {
+        match self.append(topic, record, payload, chunk) {
+            Err(DecodeError::UnknownSchema(id)) if self.learn(id) => {
+                self.append(topic, record, payload, chunk)
+            }
+            outcome => outcome,
+        }
     }
 
     fn append(

@@ -7,6 +7,8 @@
 use std::ops::Range;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use clickhouse::Client;
+use clickhouse::error::Error;
 use kafka::{Assignment, Committed, Consumer as _, ErrorClass, Log, LogError, OffsetCommit as _, Position, TopicPartition};
 use schemas::Topic;
 
@@ -92,10 +94,23 @@ impl<L: Log> Sink<'_, L> {
                 (Intent { history, known_until: 0, chunks: Vec::new() }, offset..end)
             }
         };
-        let Some(known) = self.known(Table::of(topic).name, partition, unknown)? else { return Ok(None) };
+        let table = Table::of(topic);
+        let ask = |within: Range<i64>| {
+            async move |client: &Client| known::ask(client, table.name, partition, within.clone()).await
+        };
+        let known = if unknown.is_empty() { Some(Known::default()) } else { self.asked(table, partition, ask(unknown))? };
+        let Some(mut known) = known else { return Ok(None) };
         if known.len() > 0 {
             let (records, end) = (known.len(), known.end());
             tracing::info!(%partition, offset, records, end, "the table has records after the position already");
+            match self.is_the_same_log(topic, partition, &known)? {
+                None => return Ok(None),
+                Some(true) => {}
+                Some(false) => {
+                    tracing::warn!(%partition, "the topic was made anew: its offsets are other records than the table's");
+                    known = Known::default();
+                }
+            }
         }
         self.lives += 1;
         let mut lane = Lane::new(partition.clone(), self.lives, offset, intent, known);
@@ -103,26 +118,43 @@ impl<L: Log> Sink<'_, L> {
         Ok(Some((offset, Some(lane))))
     }
 
-    /// What the table has of a range, asked until it answers; None if the sink was stopped meanwhile.
-    fn known(
-        &self,
-        table: &'static str,
+    /// False if the first known record is another one in the log: the topic was deleted and made anew. None if the sink was stopped.
+    fn is_the_same_log(
+        &mut self,
+        topic: Topic,
         partition: &TopicPartition,
-        within: Range<i64>,
-    ) -> Result<Option<Known>, SinkError> {
-        if within.is_empty() {
-            return Ok(Some(Known::default()));
-        }
+        known: &Known,
+    ) -> Result<Option<bool>, SinkError> {
+        let (first, end) = self.log.offsets(partition)?;
+        let Some(offset) = known.first_from(first).filter(|offset| *offset < end) else {
+            // the log ends before what the table has, or begins after it: there is nothing to pass over, or nothing to compare
+            return Ok(Some(known.end() <= first));
+        };
+        let reader = &mut self.reader;
+        let rows = read_one(self.log, partition, offset, &mut |record| reader.rows_of(topic, record))?;
+        let table = Table::of(topic);
+        let row = self.asked(table, partition, async |client: &Client| {
+            known::row(client, table, partition, offset).await
+        })?;
+        Ok(row.map(|row| rows.is_empty() || rows.starts_with(&row)))
+    }
+
+    /// Asks a table until it answers; None if the sink was stopped meanwhile.
+    fn asked<T>(
+        &self,
+        table: Table,
+        partition: &TopicPartition,
+        question: impl AsyncFn(&Client) -> Result<T, Error>,
+    ) -> Result<Option<T>, SinkError> {
         loop {
-            let asked = self.writer.ask(async |client| known::ask(client, table, partition, within.clone()).await);
-            let error = match asked {
-                Ok(known) => return Ok(Some(known)),
+            let error = match self.writer.ask(&question) {
+                Ok(answer) => return Ok(Some(answer)),
                 Err(error) => error,
             };
             self.health.insert_failed(&error.to_string());
             if insert::meaning(&error) != Meaning::Later {
                 return Err(SinkError::Insert(InsertError {
-                    statement: format!("SELECT offset FROM {table}"),
+                    statement: format!("SELECT offset FROM {}", table.name),
                     token: partition.to_string(),
                     advice: insert::advice(&error),
                     source: Box::new(error),

@@ -1,16 +1,15 @@
 //! What the sink does with what it finds: announced chunks, refused rows, tokens without rows, views that fail. On a real broker and
 //! the real engine; each state is made by hand, as a crash at that point would leave it.
 
-mod clickhouse_support;
-
-use clickhouse_support::values::{self, chat};
-use clickhouse_support::{Corner, Published, eventually, record};
 use kafka::{Position, TopicPartition};
 use schemas::{ChatEvent, Topic};
 use sinks::clickhouse::SinkError;
 use sinks::clickhouse::rowbinary::RowBuffer;
 use sinks::clickhouse::rows::{Place, Rows};
 use sinks::clickhouse::tables::Table;
+
+use crate::clickhouse_support::values::{self, chat};
+use crate::clickhouse_support::{Corner, Published, eventually, record};
 
 fn messages(numbers: std::ops::Range<i64>) -> Vec<Published> {
     numbers
@@ -206,4 +205,20 @@ fn a_view_that_fails_ends_the_sink_and_nothing_is_doubled_once_it_is_mended() {
     sink.stop().expect("stops in order");
     assert_eq!(corner.ask("SELECT count() FROM chat_events"), ["20"]);
     assert_eq!(corner.ask("SELECT sum(records) FROM told"), ["20"]);
+}
+
+#[test]
+fn a_topic_that_was_made_anew_is_not_taken_for_its_namesake() {
+    let corner = counted("made_anew");
+    corner.publish(&messages(0..50));
+    corner.sink_everything();
+    let topics: Vec<String> = Topic::STORED.map(|topic| format!("made_anew.{}", topic.name())).into();
+    corner.log.delete_topics(&topics.iter().map(String::as_str).collect::<Vec<_>>()).expect("deleted");
+    corner.create_topics();
+    corner.publish(&messages(100..170));
+    eventually("everything is written", || {
+        let status = corner.sink_everything().status();
+        (status.rows_written, status.records_known) == (70, 0)
+    });
+    assert_eq!(corner.ask("SELECT uniqExact(event_id) FROM chat_events"), ["120"]);
 }
