@@ -25,11 +25,12 @@ pub(super) fn run(checked: &Checked, arguments: &BackfillArguments) -> Result<()
     let log = wiring::log(checked)?;
     let ids = wiring::schema_ids(checked)?;
     let spans = spans(checked, &log, arguments)?;
-    let mut settings = super::clickhouse::settings(checked, ids);
+    let mut target = checked.clone();
     if let Some(database) = &arguments.into {
-        settings.clickhouse.database.clone_from(database);
+        target.config.clickhouse.database.clone_from(database);
     }
-    super::clickhouse::migrate(checked, &settings.clickhouse)?;
+    super::clickhouse::migrate(&target)?;
+    let mut settings = super::clickhouse::settings(&target, ids);
     for (partition, span) in &spans {
         output::line(format!("{}/{partition}: offsets {} to {}", arguments.topic, span.start, span.end - 1))?;
     }

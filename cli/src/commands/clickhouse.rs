@@ -17,7 +17,7 @@ use crate::{endpoint, output, wiring};
 pub(super) fn run(checked: &Checked, command: &ClickhouseCommand) -> Result<()> {
     match command {
         ClickhouseCommand::Migrate => {
-            let applied = migrate(checked, &options(checked))?;
+            let applied = migrate(checked)?;
             if applied == 0 {
                 return output::line("up to date");
             }
@@ -32,7 +32,7 @@ pub(super) fn sink(checked: &Checked) -> Result<()> {
     let bound = endpoint::bind(checked)?;
     let log = wiring::log(checked)?;
     let ids = wiring::schema_ids(checked)?;
-    migrate(checked, &options(checked))?;
+    migrate(checked)?;
     let stop = wiring::stop_on_signal()?;
     let health = Arc::<SinkHealth>::default();
     let served = endpoint::serve(checked, bound, &log, &[], Some(health.clone()), &stop)?;
@@ -42,7 +42,8 @@ pub(super) fn sink(checked: &Checked) -> Result<()> {
 }
 
 /// Brings the database up to date; how many migrations that took.
-pub(super) fn migrate(checked: &Checked, options: &ClickHouseOptions) -> Result<usize> {
+pub(super) fn migrate(checked: &Checked) -> Result<usize> {
+    let options = options(checked);
     let client = options.client();
     let migrating = clickhouse::migrate(&client, &options.database);
     let applied = super::runtime()?.block_on(migrating).with_context(|| named(checked))?;

@@ -54,7 +54,7 @@ fn run_roles(checked: &Checked, arguments: &RunArguments, stop: &Arc<AtomicBool>
     let log = wiring::log(checked)?;
     topics::apply(checked, &log)?;
     let ids = wiring::schema_ids(checked)?;
-    clickhouse::migrate(checked, &clickhouse::options(checked))?;
+    clickhouse::migrate(checked)?;
     let page = role("dashboard", checked, stop, {
         let log = log.clone();
         move |checked, stop| super::runtime()?.block_on(dashboard::serve(checked, log, stop))

@@ -15,10 +15,11 @@ use super::options::ClickHouseOptions;
 const FRAME_BYTES: usize = 1 << 20;
 
 /// What must hold for an insert to be taken whole and once, whatever the user's profile says.
-const SETTINGS: [(&str, &str); 8] = [
+const SETTINGS: [(&str, &str); 9] = [
     ("async_insert", "0"),
     ("insert_deduplicate", "1"),
     ("deduplicate_blocks_in_dependent_materialized_views", "1"),
+    ("distributed_foreground_insert", "1"),
     // A view that fails must fail the insert: it is then repeated.
     ("materialized_views_ignore_errors", "0"),
     // The rows of an insert are one block: above `flush_rows` and `flush_bytes`.
@@ -102,7 +103,8 @@ pub(super) async fn records_there(client: &Client, insert: &Insert) -> Result<Op
     let table = insert.table.name;
     let engine = "SELECT engine FROM system.tables WHERE database = currentDatabase() AND name = ?";
     let engine: Option<String> = client.query(engine).bind(table).fetch_optional().await?;
-    if !engine.is_some_and(|engine| engine.ends_with("MergeTree") && !engine.starts_with("Replicated")) {
+    let is_replicated = |engine: &str| engine.starts_with("Replicated") || engine.starts_with("Shared");
+    if !engine.is_some_and(|engine| engine.ends_with("MergeTree") && !is_replicated(&engine)) {
         return Ok(None);
     }
     let count = format!(
