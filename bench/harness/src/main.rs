@@ -6,6 +6,7 @@
 
 mod away;
 mod backlog;
+mod formats;
 mod freshness;
 mod guarantees;
 mod meter;
@@ -38,6 +39,8 @@ enum What {
     Recovery(recovery::Options),
     /// Raw chat into ClickHouse: our sink beside the server's own Kafka table engine, interleaved.
     Sink(sink::Options),
+    /// What the server pays to take the same rows in other formats, with and without LZ4.
+    Formats(formats::Options),
     /// From producing an event to seeing it in a query.
     Freshness(freshness::Options),
     /// The ClickHouse server away for minutes while events go on.
@@ -53,6 +56,7 @@ fn main() -> anyhow::Result<()> {
         What::Backlog(options) => backlog::measure(&binary, &options),
         What::Recovery(options) => recovery::measure(&binary, &options),
         What::Sink(options) => sink::measure(&binary, &options),
+        What::Formats(options) => formats::measure(&binary, &options),
         What::Freshness(options) => freshness::measure(&binary, &options),
         What::Away(options) => away::measure(&binary, &options),
     }
