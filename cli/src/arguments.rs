@@ -334,8 +334,9 @@ impl FromStr for LogPlace {
         if let Ok(offset) = text.parse() {
             return Ok(LogPlace::Offset(offset));
         }
-        let time: jiff::Timestamp =
-            text.parse().map_err(|_| "write earliest, latest, an offset, or a time with its zone".to_owned())?;
+        let time: jiff::Timestamp = text
+            .parse()
+            .map_err(|_| "write earliest, latest, an offset, or a time with its zone".to_owned())?;
         Ok(LogPlace::Time(Timestamp::from_micros(time.as_microsecond())))
     }
 }

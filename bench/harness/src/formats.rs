@@ -51,7 +51,11 @@ pub fn measure(binary: &Path, options: &Options) -> Result<()> {
     server.settle()?;
     server.ask("CREATE TABLE ovation.taken AS ovation.chat_events")?;
     server.ask("SYSTEM STOP MERGES ovation.taken")?;
-    writeln!(out, "{records} chat messages in inserts of {CHUNK_ROWS}, {} rounds, medians, merges stopped", options.rounds)?;
+    writeln!(
+        out,
+        "{records} chat messages in inserts of {CHUNK_ROWS}, {} rounds, medians, merges stopped",
+        options.rounds
+    )?;
     writeln!(out, "{:<30} {:>6} {:>12} {:>18}", "", "", "bytes/row", "server CPU us/row")?;
     let mut bodies = Vec::new();
     for (name, format, setting) in WAYS {
@@ -89,7 +93,13 @@ pub fn measure(binary: &Path, options: &Options) -> Result<()> {
 }
 
 /// The rows as bodies of inserts.
-fn make(server: &Warehouse, records: u64, format: &str, setting: &str, is_compressed: bool) -> Result<Vec<Vec<u8>>> {
+fn make(
+    server: &Warehouse,
+    records: u64,
+    format: &str,
+    setting: &str,
+    is_compressed: bool,
+) -> Result<Vec<Vec<u8>>> {
     let compress = u8::from(is_compressed);
     let address = format!("{}/?compress={compress}{setting}&max_block_size={CHUNK_ROWS}", server.url());
     let chunk = |number: u64| {

@@ -111,7 +111,10 @@ fn with_sink(bench: &Bench, server: &Warehouse, database: &str, records: u64) ->
     sink.stop()?;
     server.settle()?;
     let server_cpu_s = server.usage()?.cpu_s - before.cpu_s;
-    ensure!(server.number(&format!("SELECT count() FROM {database}.chat_events"))? == records, "rows are doubled");
+    ensure!(
+        server.number(&format!("SELECT count() FROM {database}.chat_events"))? == records,
+        "rows are doubled"
+    );
     server.ask(&format!("DROP DATABASE {database}"))?;
     Ok(Run { wall_s, own_cpu_s: own.cpu_s, server_cpu_s, peak_bytes: own.peak_bytes })
 }

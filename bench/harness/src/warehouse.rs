@@ -132,6 +132,8 @@ impl Drop for Warehouse {
 
 fn spawn(binary: &Path, folder: &Path, port: u16) -> Result<Child> {
     let mut command = Command::new(binary);
-    command.args(["devstack", "clickhouse", "--with-parent", "--port", &port.to_string(), "--data"]).arg(folder);
+    command
+        .args(["devstack", "clickhouse", "--with-parent", "--port", &port.to_string(), "--data"])
+        .arg(folder);
     Ok(command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?)
 }

@@ -58,7 +58,11 @@ fn write(checked: &Checked, log: &BrokerLog, settings: &SinkSettings) -> Result<
     let status = health.status();
     output::line(format!(
         "{} records read, {} of them were there; {} rows written, {} records cannot be decoded, {} are refused",
-        status.records, status.records_known, status.rows_written, status.dead_letters, status.records_refused
+        status.records,
+        status.records_known,
+        status.rows_written,
+        status.dead_letters,
+        status.records_refused
     ))
 }
 
@@ -78,7 +82,8 @@ fn spans(
     if partitions.iter().any(|partition| !(0..count).contains(&partition.partition)) {
         bail!("{name} has partitions 0 to {}", count - 1);
     }
-    let is_elsewhere = arguments.into.as_ref().is_some_and(|into| *into != checked.config.clickhouse.database);
+    let is_elsewhere =
+        arguments.into.as_ref().is_some_and(|into| *into != checked.config.clickhouse.database);
     let sink = log.group_positions(&clickhouse::group(&checked.config.topic_prefix), &partitions)?;
     let mut spans = BTreeMap::new();
     for (partition, sink) in partitions.iter().zip(sink) {

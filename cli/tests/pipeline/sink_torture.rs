@@ -87,7 +87,9 @@ impl Server {
             .arg(folder.join("clickhouse"))
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
-            .stderr(File::options().create(true).append(true).open(folder.join("clickhouse.log")).expect("a log"))
+            .stderr(
+                File::options().create(true).append(true).open(folder.join("clickhouse.log")).expect("a log"),
+            )
             .spawn()
             .expect("the binary runs")
     }
@@ -219,10 +221,20 @@ impl Torture<'_> {
             let table = TABLES.iter().find(|(topic, _)| partition.topic.ends_with(topic)).expect("a table").1;
             let (topic, number) = (&partition.topic, partition.partition);
             let of = format!("topic = '{topic}' AND partition = {number}");
-            let rows = format!("SELECT count(), uniqExact(offset), min(offset), max(offset) FROM {table} WHERE {of}");
-            assert_eq!(self.deployment.ask(&rows), format!("{end}\t{end}\t0\t{}", (end - 1).max(0)), "{partition}");
+            let rows = format!(
+                "SELECT count(), uniqExact(offset), min(offset), max(offset) FROM {table} WHERE {of}"
+            );
+            assert_eq!(
+                self.deployment.ask(&rows),
+                format!("{end}\t{end}\t0\t{}", (end - 1).max(0)),
+                "{partition}"
+            );
             let told = format!("SELECT sum(records), sum(offsets) FROM told_{table} WHERE {of}");
-            assert_eq!(self.deployment.ask(&told), format!("{end}\t{}", end * (end - 1) / 2), "{partition} behind a view");
+            assert_eq!(
+                self.deployment.ask(&told),
+                format!("{end}\t{}", end * (end - 1) / 2),
+                "{partition} behind a view"
+            );
         }
     }
 }
@@ -312,8 +324,11 @@ fn killed_sinks_and_servers_and_lost_answers_lose_and_double_nothing() {
     }
     let disturbed_s = started.elapsed().as_secs();
     assert!(producer.wait().expect("ended").success());
-    let ends: Vec<i64> =
-        torture.partitions().iter().map(|partition| torture.log.offsets(partition).expect("offsets").1).collect();
+    let ends: Vec<i64> = torture
+        .partitions()
+        .iter()
+        .map(|partition| torture.log.offsets(partition).expect("offsets").1)
+        .collect();
     assert_eq!(ends.iter().sum::<i64>(), events as i64);
     until("everything is committed", || torture.positions() == ends);
     println!(

@@ -132,8 +132,7 @@ impl OpenChunk {
 
     /// The complete chunk. It ends at `announced`, or after its last record.
     pub fn close(self, announced: Option<Announced>) -> Chunk {
-        let close =
-            |part: OpenPart| Part { body: Bytes::from(part.buffer.into_bytes()), marks: part.marks };
+        let close = |part: OpenPart| Part { body: Bytes::from(part.buffer.into_bytes()), marks: part.marks };
         Chunk {
             from: self.from,
             is_taken_over: announced.is_some(),

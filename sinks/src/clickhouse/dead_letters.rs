@@ -29,7 +29,14 @@ pub(super) struct DeadLetters<P> {
 
 impl<P: Producer> DeadLetters<P> {
     pub fn new(producer: P, ids: SchemaIds, topic: String, job: String) -> Self {
-        DeadLetters { producer, encoder: Encoder::new(ids), topic, job, is_unflushed: false, is_sending: true }
+        DeadLetters {
+            producer,
+            encoder: Encoder::new(ids),
+            topic,
+            job,
+            is_unflushed: false,
+            is_sending: true,
+        }
     }
 
     /// The same for who reads again what was read before: nothing is sent a second time.

@@ -44,11 +44,7 @@ pub(super) async fn compress(body: Bytes) -> Result<Vec<CompressedData>, Error> 
 ///
 /// # Errors
 /// Of the network, the server or a timeout; see [`meaning`].
-pub(super) async fn send(
-    client: &Client,
-    options: &ClickHouseOptions,
-    insert: &Insert,
-) -> Result<(), Error> {
+pub(super) async fn send(client: &Client, options: &ClickHouseOptions, insert: &Insert) -> Result<(), Error> {
     send_into(insert.table.insert_statement(), client, options, insert).await
 }
 
@@ -88,7 +84,9 @@ pub(super) async fn move_in(
     run(format!("DROP TABLE IF EXISTS {aside}")).await?;
     run(format!("CREATE TABLE {aside} AS {table}")).await?;
     send_into(insert.table.insert_statement_into(&aside), client, options, insert).await?;
-    let partition = format!("SELECT DISTINCT partition_id FROM system.parts WHERE active AND table = '{aside}' AND database = currentDatabase()");
+    let partition = format!(
+        "SELECT DISTINCT partition_id FROM system.parts WHERE active AND table = '{aside}' AND database = currentDatabase()"
+    );
     let partition: String = client.query(&partition).fetch_one().await?;
     run(format!("ALTER TABLE {aside} MOVE PARTITION ID '{partition}' TO TABLE {table}")).await?;
     run(format!("DROP TABLE {aside}")).await
@@ -179,7 +177,11 @@ mod tests {
     #[test]
     fn overload_and_network_are_retried_values_are_isolated_and_wrong_requests_end_it() {
         for code in [252, 202, 242, 285, 319, 999, 107, 209, 210] {
-            assert_eq!(meaning(&answer(&format!("Code: {code}. DB::Exception: x"))), Meaning::Later, "{code}");
+            assert_eq!(
+                meaning(&answer(&format!("Code: {code}. DB::Exception: x"))),
+                Meaning::Later,
+                "{code}"
+            );
         }
         assert_eq!(meaning(&Error::TimedOut), Meaning::Later);
         assert_eq!(meaning(&answer("<html>502 Bad Gateway</html>")), Meaning::Later);

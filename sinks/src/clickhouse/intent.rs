@@ -81,7 +81,8 @@ impl fmt::Display for Intent {
         let mut before: Option<&Announced> = None;
         for chunk in &self.chunks {
             write!(formatter, " {}", chunk.end)?;
-            if !chunk.done_days.is_empty() && before.is_some_and(|before| before.done_days == chunk.done_days) {
+            if !chunk.done_days.is_empty() && before.is_some_and(|before| before.done_days == chunk.done_days)
+            {
                 formatter.write_str("=")?;
             } else {
                 chunk.done_days.iter().try_for_each(|day| write!(formatter, "+{day}"))?;

@@ -9,7 +9,7 @@ use kafka::{Position, TopicPartition};
 use schemas::Topic;
 use tokio::task::AbortHandle;
 
-use super::chunk::{Chunk, OpenChunk};
+use super::chunk::{Chunk, Insert, OpenChunk};
 use super::intent::{Announced, Intent, TEXT_BYTES_MAX};
 use super::known::Known;
 
@@ -157,20 +157,16 @@ impl Lane {
         sealed.fold(open, |sum, next| (sum.0 + next.0, sum.1 + next.1))
     }
 
-    /// The chunk that may be sent now, if there is one; chunks without rows are done at once.
-    pub fn next_to_write(&mut self) -> Option<&Chunk> {
+    /// The inserts of the chunk that may be sent now, if there is one; chunks without rows are done at once.
+    pub fn next_to_write(&mut self, topic: Topic) -> Option<Vec<Insert>> {
         if self.in_flight.is_some() {
             return None;
         }
         while self.sealed.front().is_some_and(|chunk| chunk.rows() == 0) {
             self.first_is_written();
         }
-        (self.announced > 0).then(|| self.sealed.front()).flatten()
-    }
-
-    /// The history's name, for tokens.
-    pub fn history(&self) -> &str {
-        &self.history
+        let chunk = self.sealed.front().filter(|_| self.announced > 0)?;
+        Some(chunk.inserts(topic, &self.partition, &self.history))
     }
 
     /// The chunk being written was acknowledged.

@@ -13,9 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
-use kafka::{
-    Consumer, ConsumerOptions, ErrorClass, Log, LogError, Polled, Record, TopicPartition,
-};
+use kafka::{Consumer, ConsumerOptions, ErrorClass, Log, LogError, Polled, Record, TopicPartition};
 use schemas::{SchemaIds, Topic};
 
 use super::dead_letters::DeadLetters;
@@ -301,7 +299,8 @@ impl<L: Log> Sink<'_, L> {
 
     fn seal_what_is_due(&mut self) {
         let now = Instant::now();
-        if now < self.next_flush {
+        let is_too_much = self.bytes() > self.options.buffer_bytes;
+        if now < self.next_flush && !is_too_much {
             return;
         }
         self.next_flush = now.max(self.next_flush + self.options.flush_interval);
@@ -310,16 +309,20 @@ impl<L: Log> Sink<'_, L> {
         }
     }
 
+    /// The bytes of rows that wait.
+    fn bytes(&self) -> usize {
+        self.lanes.values().map(|lane| lane.buffered().1).sum()
+    }
+
     fn start_writing(&mut self) {
         for (key, lane) in &mut self.lanes {
-            let Some(chunk) = lane.next_to_write() else { continue };
-            let inserts = chunk.clone().inserts(key.0, &lane.partition, lane.history());
+            let Some(inserts) = lane.next_to_write(key.0) else { continue };
             lane.in_flight = Some(self.writer.write((*key, lane.life), inserts));
         }
     }
 
     fn pause_or_resume(&mut self) -> Result<(), SinkError> {
-        let bytes: usize = self.lanes.values().map(|lane| lane.buffered().1).sum();
+        let bytes = self.bytes();
         // What was announced must be read to its end, however large it is.
         let can_write = self.lanes.values().any(|lane| !lane.is_idle());
         let is_too_much = bytes > self.options.buffer_bytes && can_write;

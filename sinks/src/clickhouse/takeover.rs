@@ -9,7 +9,10 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use clickhouse::Client;
 use clickhouse::error::Error;
-use kafka::{Assignment, Committed, Consumer as _, ErrorClass, Log, LogError, OffsetCommit as _, Position, TopicPartition};
+use kafka::{
+    Assignment, Committed, Consumer as _, ErrorClass, Log, LogError, OffsetCommit as _, Position,
+    TopicPartition,
+};
 use schemas::Topic;
 
 use super::chunk::new_history;
@@ -98,7 +101,11 @@ impl<L: Log> Sink<'_, L> {
         let ask = |within: Range<i64>| {
             async move |client: &Client| known::ask(client, table.name, partition, within.clone()).await
         };
-        let known = if unknown.is_empty() { Some(Known::default()) } else { self.asked(table, partition, ask(unknown))? };
+        let known = if unknown.is_empty() {
+            Some(Known::default())
+        } else {
+            self.asked(table, partition, ask(unknown))?
+        };
         let Some(mut known) = known else { return Ok(None) };
         if known.len() > 0 {
             let (records, end) = (known.len(), known.end());
@@ -240,9 +247,8 @@ impl<L: Log> Sink<'_, L> {
     ) -> Result<(), SinkError> {
         tracing::warn!(%partition, offset, %error, "a record's rows are refused: it goes to the dead-letter topic");
         self.health.lock().records_refused += 1;
-        let is_dead_letter = self.topics.iter().any(|(name, topic)| {
-            *topic == Topic::DeadLetter && **name == *partition.topic
-        });
+        let is_dead_letter =
+            self.topics.iter().any(|(name, topic)| *topic == Topic::DeadLetter && **name == *partition.topic);
         if is_dead_letter {
             return Ok(());
         }

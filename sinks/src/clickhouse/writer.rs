@@ -202,7 +202,8 @@ impl Attempts {
         if there == 0 {
             return Err(Unwritten::Refused(self.refusal(insert, error)));
         }
-        let advice = "; the table has the rows, so it is a materialized view that refuses them: mend or drop it";
+        let advice =
+            "; the table has the rows, so it is a materialized view that refuses them: mend or drop it";
         Err(Unwritten::Failed(InsertError { advice, ..self.refusal(insert, error) }))
     }
 

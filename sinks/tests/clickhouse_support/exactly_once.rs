@@ -59,7 +59,11 @@ impl Corner {
     /// Rows of the table and what its view was told, if both say the same.
     fn rows(&self) -> u64 {
         let table = self.ask("SELECT count(), sum(offset) FROM chat_events");
-        assert_eq!(self.ask("SELECT sum(records), sum(offsets) FROM told"), table, "the view was told otherwise");
+        assert_eq!(
+            self.ask("SELECT sum(records), sum(offsets) FROM told"),
+            table,
+            "the view was told otherwise"
+        );
         table[0].split('\t').next().and_then(|count| count.parse().ok()).expect("a number")
     }
 
@@ -137,12 +141,17 @@ fn rows_that_the_server_refuses_are_dead_letters_and_the_rest_arrives() {
     corner.command("ALTER TABLE chat_events ADD CONSTRAINT polite CHECK text != 'refuse me'");
     let bad = [0, 1, 2, 170, 299, 300, 555, 999];
     let records: Vec<Published> = (0..1_000)
-        .map(|number| if bad.contains(&number) { refused(number) } else { messages(number..number + 1).remove(0) })
+        .map(
+            |number| {
+                if bad.contains(&number) { refused(number) } else { messages(number..number + 1).remove(0) }
+            },
+        )
         .collect();
     corner.publish(&records);
     let sink = corner.start_sink();
     eventually("all but the refused arrive, and those are dead letters", || {
-        corner.ask("SELECT sum(records) FROM told") == ["992"] && corner.ask("SELECT count() FROM dead_letters") == ["8"]
+        corner.ask("SELECT sum(records) FROM told") == ["992"]
+            && corner.ask("SELECT count() FROM dead_letters") == ["8"]
     });
     let status = sink.health.status();
     sink.stop().expect("stops in order");
@@ -152,7 +161,13 @@ fn rows_that_the_server_refuses_are_dead_letters_and_the_rest_arrives() {
         "SELECT original_offset, reason, detail LIKE '%polite%', hex(value) FROM dead_letters ORDER BY original_offset",
     );
     let hex = |number: i64| -> String {
-        records[number as usize].value.as_ref().expect("a value").iter().map(|byte| format!("{byte:02X}")).collect()
+        records[number as usize]
+            .value
+            .as_ref()
+            .expect("a value")
+            .iter()
+            .map(|byte| format!("{byte:02X}"))
+            .collect()
     };
     let expected: Vec<String> =
         bad.iter().map(|number| format!("{number}\trefused_by_sink\t1\t{}", hex(*number))).collect();
