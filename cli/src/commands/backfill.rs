@@ -118,8 +118,11 @@ fn offset(log: &BrokerLog, partition: &TopicPartition, place: LogPlace, within: 
 
 /// The last record in a range: its end may be a transaction's marker, which is no record.
 fn last_record(log: &BrokerLog, partition: &TopicPartition, from: i64, to: i64) -> Result<Option<i64>> {
+    if from >= to {
+        return Ok(None);
+    }
     let mut back = 1;
-    while from < to {
+    loop {
         let start = (to - back).max(from);
         let mut reader = log.reader(&[Assignment { partition: partition.clone(), offset: start }])?;
         let (mut last, mut is_past) = (None, false);
@@ -139,5 +142,4 @@ fn last_record(log: &BrokerLog, partition: &TopicPartition, from: i64, to: i64) 
         }
         back *= 8;
     }
-    Ok(None)
 }

@@ -22,7 +22,7 @@ pub struct Losses {
 impl Losses {
     fn take(&self, wanted: &AtomicU32, lost: &AtomicU32) -> bool {
         let taken =
-            wanted.try_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1)).is_ok();
+            wanted.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1)).is_ok();
         lost.fetch_add(u32::from(taken), Ordering::AcqRel);
         taken
     }

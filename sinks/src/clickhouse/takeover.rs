@@ -104,7 +104,7 @@ impl<L: Log> Sink<'_, L> {
         let known = if unknown.is_empty() {
             Some(Known::default())
         } else {
-            self.asked(table, partition, ask(unknown))?
+            self.asked(table, partition, &ask(unknown))?
         };
         let Some(mut known) = known else { return Ok(None) };
         if known.len() > 0 {
@@ -140,7 +140,7 @@ impl<L: Log> Sink<'_, L> {
         let reader = &mut self.reader;
         let rows = read_one(self.log, partition, offset, &mut |record| reader.rows_of(topic, record))?;
         let table = Table::of(topic);
-        let row = self.asked(table, partition, async |client: &Client| {
+        let row = self.asked(table, partition, &async |client: &Client| {
             known::row(client, table, partition, offset).await
         })?;
         Ok(row.map(|row| rows.is_empty() || rows.starts_with(&row)))
@@ -151,10 +151,10 @@ impl<L: Log> Sink<'_, L> {
         &self,
         table: Table,
         partition: &TopicPartition,
-        question: impl AsyncFn(&Client) -> Result<T, Error>,
+        question: &impl AsyncFn(&Client) -> Result<T, Error>,
     ) -> Result<Option<T>, SinkError> {
         loop {
-            let error = match self.writer.ask(&question) {
+            let error = match self.writer.ask(question) {
                 Ok(answer) => return Ok(Some(answer)),
                 Err(error) => error,
             };
