@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use kafka::broker::BrokerLog;
@@ -13,6 +14,9 @@ use sinks::clickhouse::{self, ClickHouseOptions, SinkHealth, SinkSettings};
 use crate::arguments::ClickhouseCommand;
 use crate::config::{Checked, std_duration};
 use crate::{endpoint, output, wiring};
+
+/// How soon it is looked again whether the server is there.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) fn run(checked: &Checked, command: &ClickhouseCommand) -> Result<()> {
     match command {
@@ -32,13 +36,32 @@ pub(super) fn sink(checked: &Checked) -> Result<()> {
     let bound = endpoint::bind(checked)?;
     let log = wiring::log(checked)?;
     let ids = wiring::schema_ids(checked)?;
-    migrate(checked)?;
     let stop = wiring::stop_on_signal()?;
     let health = Arc::<SinkHealth>::default();
     let served = endpoint::serve(checked, bound, &log, &[], Some(health.clone()), &stop)?;
-    let outcome = write(checked, &log, ids, &stop, &health);
+    let outcome =
+        migrate_when_there(checked, &stop, &health).and_then(|()| write(checked, &log, ids, &stop, &health));
     stop.store(true, Ordering::Relaxed);
     outcome.and(served.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+}
+
+/// Brings the database up to date once the server is there: a sink that starts while it is away waits for it.
+fn migrate_when_there(checked: &Checked, stop: &AtomicBool, health: &SinkHealth) -> Result<()> {
+    while !stop.load(Ordering::Relaxed) {
+        match migrate(checked) {
+            Ok(_) => {
+                health.note_reached();
+                break;
+            }
+            Err(error) if error.chain().any(clickhouse::is_passing) => {
+                tracing::warn!("{error:#}; trying again");
+                health.note_away(&format!("{error:#}"));
+                std::thread::sleep(RETRY_PAUSE);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Brings the database up to date; how many migrations that took.

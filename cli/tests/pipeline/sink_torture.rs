@@ -246,7 +246,8 @@ impl Drop for Torture<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             for name in ["sink-0", "sink-1", "third", "clickhouse"] {
-                let log = std::fs::read_to_string(self.folder.join(format!("{name}.log"))).unwrap_or_default();
+                let log =
+                    std::fs::read_to_string(self.folder.join(format!("{name}.log"))).unwrap_or_default();
                 let lines: Vec<&str> = log.lines().collect();
                 let end = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n");
                 println!("the end of {name}'s log:\n{end}");

@@ -89,11 +89,21 @@ impl SinkHealth {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn insert_failed(&self, error: &str) {
+    /// The server cannot be reached.
+    pub fn note_away(&self, error: &str) {
         let mut status = self.lock();
-        status.inserts_failed += 1;
         status.failing_since.get_or_insert_with(SystemTime::now);
         status.last_error = Some(error.to_owned());
+    }
+
+    /// It was reached.
+    pub fn note_reached(&self) {
+        self.lock().failing_since = None;
+    }
+
+    pub(super) fn insert_failed(&self, error: &str) {
+        self.note_away(error);
+        self.lock().inserts_failed += 1;
     }
 
     pub(super) fn insert_moved_in(&self) {

@@ -149,6 +149,12 @@ pub(super) fn meaning(error: &Error) -> Meaning {
     }
 }
 
+/// True for an error of the server or of the way to it that may pass: it is away, or has no room at the moment.
+#[must_use]
+pub fn is_passing(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.downcast_ref::<Error>().is_some_and(|error| meaning(error) == Meaning::Later)
+}
+
 /// The server's error code in its message: `Code: 60. DB::Exception: ...`.
 pub(super) fn code(text: &str) -> Option<u32> {
     let digits = &text[text.find("Code: ")? + "Code: ".len()..];

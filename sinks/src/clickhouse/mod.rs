@@ -29,6 +29,7 @@ pub mod verify;
 mod writer;
 
 pub use health::{SinkHealth, SinkStatus};
+pub use insert::is_passing;
 pub use intent::UnreadableIntent;
 pub use migrate::{Applied, MIGRATIONS, MigrateError, Migration, migrate, migrate_with};
 pub use options::{ClickHouseOptions, OptionsError};

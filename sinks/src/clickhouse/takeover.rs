@@ -155,7 +155,10 @@ impl<L: Log> Sink<'_, L> {
     ) -> Result<Option<T>, SinkError> {
         loop {
             let error = match self.writer.ask(question) {
-                Ok(answer) => return Ok(Some(answer)),
+                Ok(answer) => {
+                    self.health.note_reached();
+                    return Ok(Some(answer));
+                }
                 Err(error) => error,
             };
             self.health.insert_failed(&error.to_string());
