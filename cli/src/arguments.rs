@@ -295,6 +295,62 @@ pub enum ClickhouseCommand {
     ///
     /// For events from before there were rollups, and after somebody has changed rows. Refused where events are gone that the rollups have.
     RebuildRollups,
+    /// Read a part of a topic again and write what is missing.
+    ///
+    /// Records that the table has are left as they are, so nothing is doubled, also if this is interrupted and run again. Into the
+    /// sink's own database nothing is written from where the sink is now: that it writes itself.
+    Backfill(BackfillArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct BackfillArguments {
+    /// The topic.
+    #[arg(long, value_name = "TOPIC")]
+    pub topic: Topic,
+    /// One partition; all by default.
+    #[arg(long, value_name = "N")]
+    pub partition: Option<i32>,
+    /// The first record: earliest, an offset, or the time at which it was taken in, as in 2026-03-01T18:00:00Z.
+    #[arg(long, default_value = "earliest", value_name = "earliest|OFFSET|TIME")]
+    pub from: LogPlace,
+    /// Before which record to stop: latest, an offset, or a time.
+    #[arg(long, default_value = "latest", value_name = "latest|OFFSET|TIME")]
+    pub to: LogPlace,
+    /// Another database, which is created; the sink's by default.
+    #[arg(long, value_name = "DATABASE")]
+    pub into: Option<String>,
+}
+
+/// A place in a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogPlace {
+    /// The first record there is.
+    Earliest,
+    /// After the last.
+    Latest,
+    /// This offset.
+    Offset(i64),
+    /// The first record taken in at or after this instant.
+    Time(Timestamp),
+}
+
+impl FromStr for LogPlace {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "earliest" => return Ok(LogPlace::Earliest),
+            "latest" => return Ok(LogPlace::Latest),
+            _ => {}
+        }
+        if let Ok(offset) = text.parse() {
+            return Ok(LogPlace::Offset(offset));
+        }
+        let time: jiff::Timestamp = text
+            .parse()
+            .map_err(|_| "write earliest, latest, an offset, or a time with its zone".to_owned())?;
+        Ok(LogPlace::Time(Timestamp::from_micros(time.as_microsecond())))
+    }
 }
 
 #[derive(Debug, Args)]

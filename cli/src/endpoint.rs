@@ -1,7 +1,7 @@
-//! What a process with jobs answers over HTTP: live state, health, metrics.
+//! What a process with jobs or with a sink answers over HTTP: live state, health, metrics.
 //!
 //! `GET /state/boards/{board}/{group}`: the board as it stands, from the instance that has its shard; another instance answers
-//! with a redirect to that one. `GET /health`: 200 while every job runs. `GET /metrics`: counters for Prometheus.
+//! with a redirect to that one. `GET /health`: 200 while every job runs and the sink's inserts succeed. `GET /metrics`: counters for Prometheus.
 //!
 //! Always holds: the answer is what the schema says, as JSON. Does not know: who may ask; bind it where only those are.
 
@@ -27,6 +27,7 @@ use runtime::{Answer, Desk, JobMetrics, RunningJob};
 use schemas::json::JsonReader;
 use schemas::{Encoder, LeaderboardResult, SchemaIds, Topic};
 use serde_json::json;
+use sinks::clickhouse::SinkHealth;
 
 use crate::config::Checked;
 use crate::wiring;
@@ -47,6 +48,7 @@ struct Endpoint {
     log: BrokerLog,
     topic_prefix: String,
     jobs: Vec<Served>,
+    sink: Option<Arc<SinkHealth>>,
     stop: Arc<AtomicBool>,
 }
 
@@ -75,6 +77,7 @@ pub(crate) fn serve(
     bound: Bound,
     log: &BrokerLog,
     running: &[(Arc<Job>, &RunningJob)],
+    sink: Option<Arc<SinkHealth>>,
     stop: &Arc<AtomicBool>,
 ) -> Result<JoinHandle<Result<()>>> {
     let served = |(job, running): &(Arc<Job>, &RunningJob)| Served {
@@ -87,6 +90,7 @@ pub(crate) fn serve(
         log: log.clone(),
         topic_prefix: checked.config.topic_prefix.clone(),
         jobs: running.iter().map(served).collect(),
+        sink,
         stop: Arc::clone(stop),
     };
     tracing::info!(address = bound.owner, "live state, health and metrics are served");
@@ -188,8 +192,11 @@ async fn health(State(endpoint): State<Arc<Endpoint>>) -> Response {
         .map(|served| (served.job.name.as_str(), served.metrics.commits.load(Ordering::Relaxed)))
         .collect();
     let is_stopping = endpoint.stop.load(Ordering::Relaxed);
-    let status = if is_stopping { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-    let body = json!({"stopping": is_stopping, "commits": jobs}).to_string();
+    let sink = endpoint.sink.as_ref().map(|sink| sink.status());
+    let is_failing = sink.as_ref().is_some_and(|sink| sink.failing_since.is_some());
+    let is_well = !is_stopping && !is_failing;
+    let status = if is_well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let body = json!({"stopping": is_stopping, "commits": jobs, "sink": sink}).to_string();
     (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
@@ -210,6 +217,9 @@ async fn metrics(State(endpoint): State<Arc<Endpoint>>) -> Response {
         for (reason, count) in served.metrics.dead() {
             writeln!(text, "ovation_job_dead_letters{{job=\"{job}\",reason=\"{reason}\"}} {count}").ok();
         }
+    }
+    for (name, value) in endpoint.sink.iter().flat_map(|sink| sink.status().counters()) {
+        writeln!(text, "ovation_sink_{name} {value}").ok();
     }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }

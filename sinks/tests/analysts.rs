@@ -143,7 +143,8 @@ fn substituted(query: &str, now_s: i64) -> String {
     ] {
         text = text.replace(name, value);
     }
-    let macros: [(&str, &dyn Fn(&str) -> String); 2] = [
+    type Expand<'e> = &'e dyn Fn(&str) -> String;
+    let macros: [(&str, Expand<'_>); 2] = [
         ("$__timeFilter(", &|column| format!("({column} >= {from} AND {column} <= {to})")),
         ("$__dateFilter(", &|column| format!("({column} >= toDate({from}) AND {column} <= toDate({to}))")),
     ];

@@ -4,11 +4,16 @@
 //! that is started for the measurement; times of this program and of the broker are not counted as its own. Does not know: how
 //! the binary does it.
 
+mod away;
 mod backlog;
+mod formats;
+mod freshness;
 mod guarantees;
 mod meter;
 mod ovation;
 mod recovery;
+mod sink;
+mod warehouse;
 
 use std::path::PathBuf;
 
@@ -32,6 +37,14 @@ enum What {
     Backlog(backlog::Options),
     /// From start to first commit after a kill, with many keys and input since the last snapshot.
     Recovery(recovery::Options),
+    /// Raw chat into ClickHouse: our sink beside the server's own Kafka table engine, interleaved.
+    Sink(sink::Options),
+    /// What the server pays to take the same rows in other formats, with and without LZ4.
+    Formats(formats::Options),
+    /// From producing an event to seeing it in a query.
+    Freshness(freshness::Options),
+    /// The ClickHouse server away for minutes while events go on.
+    Away(away::Options),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -42,5 +55,9 @@ fn main() -> anyhow::Result<()> {
         What::Guarantees(options) => guarantees::measure(&binary, &options),
         What::Backlog(options) => backlog::measure(&binary, &options),
         What::Recovery(options) => recovery::measure(&binary, &options),
+        What::Sink(options) => sink::measure(&binary, &options),
+        What::Formats(options) => formats::measure(&binary, &options),
+        What::Freshness(options) => freshness::measure(&binary, &options),
+        What::Away(options) => away::measure(&binary, &options),
     }
 }

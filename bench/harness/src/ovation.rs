@@ -87,10 +87,51 @@ impl Bench {
     /// # Errors
     /// If it fails, with what it said.
     pub fn run(&self, arguments: &[&str]) -> Result<String> {
-        let output = self.command(arguments).output()?;
+        self.run_with(arguments, &[])
+    }
+
+    /// The same with keys of the configuration set.
+    ///
+    /// # Errors
+    /// If it fails, with what it said.
+    pub fn run_with(&self, arguments: &[&str], settings: &[(&str, &str)]) -> Result<String> {
+        let output = with(self.command(arguments), settings).output()?;
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "ovation {}: {said}", arguments.join(" "));
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// The broker, as clients name it.
+    pub fn brokers(&self) -> &str {
+        self.stack.kafka_brokers()
+    }
+
+    /// The registry's address.
+    pub fn registry(&self) -> &str {
+        self.stack.registry_url()
+    }
+
+    /// Forgets a consumer group, once nobody is in it.
+    ///
+    /// # Errors
+    /// If somebody stays in it, or the broker cannot be reached.
+    pub fn forget_group(&self, group: &str) -> Result<()> {
+        let partitions = partitions(&[CHAT]);
+        if self.log.group_positions(group, &partitions)?.iter().all(Option::is_none) {
+            return Ok(());
+        }
+        Ok(self.log.delete_group(group)?)
+    }
+
+    /// Starts publishing so many messages as they happen, at a rate in events a second.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn start_simulating_chat(&self, count: u64, rate: u64) -> Result<Child> {
+        let [count, rate] = [count.to_string(), rate.to_string()];
+        let size = ["produce", "simulate", "--count", &count, "--rate", &rate];
+        let world = ["--channels", "1000", "--users", "100000", "--shares", "chat=1"];
+        Ok(self.command(&[&size[..], &world].concat()).stdout(Stdio::null()).spawn()?)
     }
 
     /// Publishes so many messages of so many users in 1,000 channels, `rate` a second of event time. The times are past, or they
@@ -111,15 +152,23 @@ impl Bench {
     /// # Errors
     /// If it cannot be started.
     pub fn process(&self, job: &str, settings: &[(&str, &str)]) -> Result<Process> {
+        self.role(&["process", job], settings)
+    }
+
+    /// Starts `ovation sink clickhouse` with these keys of the configuration set.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn sink(&self, settings: &[(&str, &str)]) -> Result<Process> {
+        self.role(&["sink", "clickhouse"], settings)
+    }
+
+    fn role(&self, arguments: &[&str], settings: &[(&str, &str)]) -> Result<Process> {
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let listen = format!("127.0.0.1:{port}");
-        let key = |key: &str| format!("OVATION__{}", key.to_uppercase().replace('.', "__"));
-        let child = self
-            .command(&["process", job])
-            .env("OVATION__PROCESS__LISTEN", &listen)
-            .envs(settings.iter().map(|(name, value)| (key(name), *value)))
-            .stdout(Stdio::null())
-            .spawn()?;
+        let mut command = with(self.command(arguments), settings);
+        command.env("OVATION__PROCESS__LISTEN", &listen).stdout(Stdio::null());
+        let child = command.spawn()?;
         Ok(Process { child, listen })
     }
 
@@ -163,6 +212,13 @@ impl Bench {
     }
 }
 
+/// The command with these keys of the configuration set.
+fn with(mut command: Command, settings: &[(&str, &str)]) -> Command {
+    let key = |key: &str| format!("OVATION__{}", key.to_uppercase().replace('.', "__"));
+    command.envs(settings.iter().map(|(name, value)| (key(name), *value)));
+    command
+}
+
 fn partitions(topics: &[&str]) -> Vec<TopicPartition> {
     topics
         .iter()
@@ -177,6 +233,15 @@ impl Process {
     /// If it has ended.
     pub fn usage(&self) -> Result<Usage> {
         usage(self.child.id())
+    }
+
+    /// The status of its answer to a question for its health.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub fn health(&self) -> Result<u16> {
+        let asked = ureq::get(format!("http://{}/health", self.listen)).config().http_status_as_error(false);
+        Ok(asked.build().call()?.status().as_u16())
     }
 
     /// The sum of one of its metrics over its jobs; none before it answers.

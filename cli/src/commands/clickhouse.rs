@@ -1,7 +1,10 @@
 //! `ovation clickhouse` and `ovation sink clickhouse`.
+//!
+//! Always holds: a sink says over HTTP how it is doing while it runs. Does not know: how rows are written.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use kafka::broker::BrokerLog;
@@ -10,7 +13,10 @@ use sinks::clickhouse::{self, ClickHouseOptions, SinkHealth, SinkSettings, Step,
 
 use crate::arguments::ClickhouseCommand;
 use crate::config::{Checked, retention, std_duration};
-use crate::{output, wiring};
+use crate::{endpoint, output, wiring};
+
+/// How soon it is looked again whether the server is there.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) fn run(checked: &Checked, command: &ClickhouseCommand) -> Result<()> {
     match command {
@@ -25,6 +31,7 @@ pub(super) fn run(checked: &Checked, command: &ClickhouseCommand) -> Result<()> 
                 output::line(format!("applied {step}: {} statements", step.statements.len()))
             })
         }
+        ClickhouseCommand::Backfill(arguments) => super::backfill::run(checked, arguments),
     }
 }
 
@@ -64,11 +71,35 @@ fn print_plan(checked: &Checked) -> Result<()> {
 
 /// `ovation sink clickhouse`
 pub(super) fn sink(checked: &Checked) -> Result<()> {
+    let bound = endpoint::bind(checked)?;
     let log = wiring::log(checked)?;
     let ids = wiring::schema_ids(checked)?;
-    migrate(checked)?;
     let stop = wiring::stop_on_signal()?;
-    write(checked, &log, ids, &stop, &Arc::default())
+    let health = Arc::<SinkHealth>::default();
+    let served = endpoint::serve(checked, bound, &log, &[], Some(health.clone()), &stop)?;
+    let outcome =
+        migrate_when_there(checked, &stop, &health).and_then(|()| write(checked, &log, ids, &stop, &health));
+    stop.store(true, Ordering::Relaxed);
+    outcome.and(served.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+}
+
+/// Brings the database up to date once the server is there: a sink that starts while it is away waits for it.
+fn migrate_when_there(checked: &Checked, stop: &AtomicBool, health: &SinkHealth) -> Result<()> {
+    while !stop.load(Ordering::Relaxed) {
+        match migrate(checked) {
+            Ok(_) => {
+                health.note_reached();
+                break;
+            }
+            Err(error) if error.chain().any(clickhouse::is_passing) => {
+                tracing::warn!("{error:#}; trying again");
+                health.note_away(&format!("{error:#}"));
+                std::thread::sleep(RETRY_PAUSE);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Brings the database up to date; what that took.
@@ -94,14 +125,21 @@ pub(super) fn write(
     stop: &Arc<AtomicBool>,
     health: &Arc<SinkHealth>,
 ) -> Result<()> {
-    let settings = SinkSettings {
+    let settings = settings(checked, schema_ids);
+    let lookup = wiring::schema_lookup(checked);
+    clickhouse::run(log, &settings, &mut |id| lookup(id), stop, health).with_context(|| named(checked))
+}
+
+/// The sink as it is configured.
+pub(super) fn settings(checked: &Checked, schema_ids: SchemaIds) -> SinkSettings {
+    SinkSettings {
         prefix: checked.config.topic_prefix.clone(),
         ids: schema_ids,
         instance_id: checked.config.instance_id.clone(),
+        session_timeout: std_duration(checked.config.process.session_timeout),
+        backfill: None,
         clickhouse: options(checked),
-    };
-    let lookup = wiring::schema_lookup(checked);
-    clickhouse::run(log, &settings, &mut |id| lookup(id), stop, health).with_context(|| named(checked))
+    }
 }
 
 pub(super) fn named(checked: &Checked) -> String {

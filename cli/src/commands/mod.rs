@@ -1,5 +1,6 @@
 //! One file for each command; here only the dispatch.
 
+mod backfill;
 mod check;
 mod clickhouse;
 mod dashboard;

@@ -10,6 +10,7 @@ use kafka::broker::BrokerLog;
 use processors::Job;
 use runtime::RunningJob;
 use schemas::{SchemaIds, Timestamp};
+use sinks::clickhouse::SinkHealth;
 use tracing::info;
 
 use crate::config::Checked;
@@ -25,7 +26,7 @@ pub(super) fn run(checked: &Checked, names: &[String]) -> Result<()> {
     let log = wiring::log(checked)?;
     let ids = wiring::schema_ids(checked)?;
     let stop = wiring::stop_on_signal()?;
-    let (running, served) = start(checked, &log, &jobs, ids, bound, &stop)?;
+    let (running, served) = start(checked, &log, &jobs, ids, bound, None, &stop)?;
     let outcome = wait(running, &stop);
     outcome.and(served.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
 }
@@ -37,6 +38,7 @@ pub(super) fn start(
     jobs: &[Arc<Job>],
     schema_ids: SchemaIds,
     bound: Bound,
+    sink: Option<Arc<SinkHealth>>,
     stop: &Arc<AtomicBool>,
 ) -> Result<(Vec<RunningJob>, JoinHandle<Result<()>>)> {
     let shared = wiring::Running {
@@ -51,7 +53,7 @@ pub(super) fn start(
     };
     let running: Vec<RunningJob> = jobs.iter().map(start_one).collect();
     let named: Vec<_> = jobs.iter().cloned().zip(&running).collect();
-    let served = endpoint::serve(checked, bound, log, &named, stop)?;
+    let served = endpoint::serve(checked, bound, log, &named, sink, stop)?;
     Ok((running, served))
 }
 

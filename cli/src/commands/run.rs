@@ -10,6 +10,7 @@ use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result};
 use devstack::{Part, Stack, StackOptions};
+use sinks::clickhouse::SinkHealth;
 use tracing::info;
 
 use crate::arguments::RunArguments;
@@ -58,11 +59,13 @@ fn run_roles(checked: &Checked, arguments: &RunArguments, stop: &Arc<AtomicBool>
         let log = log.clone();
         move |checked, stop| super::runtime()?.block_on(dashboard::serve(checked, log, stop))
     })?;
+    let health = Arc::<SinkHealth>::default();
     let sink = role("clickhouse", checked, stop, {
-        let log = log.clone();
-        move |checked, stop| clickhouse::write(checked, &log, ids, stop, &Arc::default())
+        let (log, health) = (log.clone(), health.clone());
+        move |checked, stop| clickhouse::write(checked, &log, ids, stop, &health)
     })?;
-    let (jobs, endpoint) = process::start(checked, &log, &checked.jobs, ids, endpoint::bind(checked)?, stop)?;
+    let bound = endpoint::bind(checked)?;
+    let (jobs, endpoint) = process::start(checked, &log, &checked.jobs, ids, bound, Some(health), stop)?;
     let audience = arguments
         .simulate
         .map(|rate| {

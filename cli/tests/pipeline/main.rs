@@ -4,10 +4,13 @@
 #![allow(clippy::print_stdout, reason = "a skipped test says so, and a measured figure is shown")]
 
 mod across;
+mod backfill;
 mod bad_input;
 mod deployment;
 mod operating;
+mod proxy;
 mod recordings;
 mod simulated;
+mod sink_torture;
 mod speeds;
 mod torture;

@@ -163,6 +163,18 @@ impl BrokerLog {
     }
 
     /// Waits until each partition of a topic has a leader.
+    pub(super) fn delete_groups(&self, groups: &[&str]) -> Result<(), LogError> {
+        let results = wait_for(self.admin()?.delete_groups(groups, &self.admin_options()))
+            .map_err(|error| plain("cannot delete groups", &error))?;
+        for result in results {
+            if let Err((name, code)) = result {
+                let message = format!("cannot delete the group {name}: {code}");
+                return Err(LogError { class: class_of_code(code), message });
+            }
+        }
+        Ok(())
+    }
+
     fn wait_for_topic(&self, name: &str, deadline: Instant) -> Result<(), LogError> {
         loop {
             let metadata = self.inner.questions.fetch_metadata(Some(name), self.inner.options.call_timeout);

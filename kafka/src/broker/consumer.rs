@@ -350,6 +350,10 @@ impl OffsetCommit for BrokerConsumer {
         }
         self.all_owned_or_unanswered(positions)?;
         let client = self.client()?;
+        if client.assignment_lost() {
+            // without its generation the commit would count as that of an outsider, which an empty group lets pass
+            return Err(LogError::must_abort("the partitions are lost"));
+        }
         let failed = |error: KafkaError| of_client(client.client(), "cannot commit positions", &error);
         client.commit(&offsets(positions).map_err(failed)?, CommitMode::Sync).map_err(failed)
     }

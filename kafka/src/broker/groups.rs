@@ -67,6 +67,14 @@ impl BrokerLog {
         client.commit(&offsets(positions).map_err(failed)?, CommitMode::Sync).map_err(failed)
     }
 
+    /// Forgets a group and its positions.
+    ///
+    /// # Errors
+    /// If somebody is in the group, or the broker cannot be reached.
+    pub fn delete_group(&self, group: &str) -> Result<(), LogError> {
+        self.delete_groups(&[group])
+    }
+
     /// For each partition, the offset of the first record taken in at or after `timestamp_ms`; its end if there is none.
     ///
     /// # Errors

@@ -38,14 +38,44 @@ pub struct SinkStatus {
     pub inserts: u64,
     /// Attempts of inserts that failed, for now or for good.
     pub inserts_failed: u64,
-    /// Records that went to the dead-letter topic.
+    /// Inserts whose token the server knew although it had lost the rows; these were moved in.
+    pub inserts_moved_in: u64,
+    /// Records that went to the dead-letter topic because they cannot be decoded.
     pub dead_letters: u64,
+    /// Records that went to the dead-letter topic because the server refuses their rows.
+    pub records_refused: u64,
+    /// Records that were not written because the table had them from before.
+    pub records_known: u64,
     /// Records of the dead-letter topic itself that could not be decoded, and were skipped.
     pub undecodable_dead_letters: u64,
     /// Records without a value, which are skipped.
     pub tombstones: u64,
     /// Events with a time that the table cannot hold: stored with the nearest that it can.
     pub clamped_times: u64,
+}
+
+impl SinkStatus {
+    /// What can be counted, by name.
+    #[must_use]
+    pub fn counters(&self) -> [(&'static str, u64); 15] {
+        [
+            ("failing", u64::from(self.failing_since.is_some())),
+            ("paused", u64::from(self.is_paused)),
+            ("partitions", self.partitions as u64),
+            ("rows_buffered", self.rows_buffered),
+            ("bytes_buffered", self.bytes_buffered),
+            ("records", self.records),
+            ("records_known", self.records_known),
+            ("records_refused", self.records_refused),
+            ("rows_written", self.rows_written),
+            ("inserts", self.inserts),
+            ("inserts_failed", self.inserts_failed),
+            ("inserts_moved_in", self.inserts_moved_in),
+            ("dead_letters", self.dead_letters + self.undecodable_dead_letters),
+            ("tombstones", self.tombstones),
+            ("clamped_times", self.clamped_times),
+        ]
+    }
 }
 
 impl SinkHealth {
@@ -59,11 +89,25 @@ impl SinkHealth {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn insert_failed(&self, error: &str) {
+    /// The server cannot be reached.
+    pub fn note_away(&self, error: &str) {
         let mut status = self.lock();
-        status.inserts_failed += 1;
         status.failing_since.get_or_insert_with(SystemTime::now);
         status.last_error = Some(error.to_owned());
+    }
+
+    /// It was reached.
+    pub fn note_reached(&self) {
+        self.lock().failing_since = None;
+    }
+
+    pub(super) fn insert_failed(&self, error: &str) {
+        self.note_away(error);
+        self.lock().inserts_failed += 1;
+    }
+
+    pub(super) fn insert_moved_in(&self) {
+        self.lock().inserts_moved_in += 1;
     }
 
     pub(super) fn insert_succeeded(&self, rows: usize) {

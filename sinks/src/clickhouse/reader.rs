@@ -6,12 +6,13 @@
 //! Dead letters are sent, not yet acknowledged: [`DeadLetters::flush`] is due before a position is committed.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use kafka::{LogError, Outgoing, Partitioned, Producer, Record};
-use schemas::{DeadLetter, DecodeError, Decoder, Encoder, SchemaIds, Timestamp, Topic};
+use kafka::{LogError, Producer, Record};
+use schemas::{DeadLetter, DecodeError, Decoder, SchemaIds, Topic};
 
-use super::chunk::Chunk;
+use super::chunk::OpenChunk;
+use super::dead_letters::DeadLetters;
 use super::rows::{Place, is_clamped};
 
 /// Looks up a schema by its id: the schema's text, or none if the registry has no such id, or why it could not be asked.
@@ -24,11 +25,6 @@ const LOOKUP_PAUSE: Duration = Duration::from_millis(100);
 const MISSING_FOR: Duration = Duration::from_secs(30);
 /// With more missing ids than this, somebody writes garbage: each is asked for once only.
 const MISSING_MAX: usize = 100;
-/// The log's client takes no record above 1,000,000 bytes, and a dead letter needs room for what surrounds the original.
-const ORIGINAL_BYTES_MAX: usize = 950_000;
-/// An error's words are cut at this many characters.
-const DETAIL_CHARACTERS_MAX: usize = 1_000;
-
 /// What the reader counts.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counts {
@@ -37,6 +33,8 @@ pub(super) struct Counts {
     pub undecodable_dead_letters: u64,
     pub tombstones: u64,
     pub clamped_times: u64,
+    /// Records whose rows the table had from before.
+    pub known: u64,
 }
 
 pub(super) struct Reader<'a, P> {
@@ -57,24 +55,50 @@ impl<'a, P: Producer> Reader<'a, P> {
     ///
     /// # Errors
     /// If a dead letter could not be handed to the log: the record is then not in the chunk.
-    pub fn read(&mut self, topic: Topic, record: &Record<'_>, chunk: &mut Chunk) -> Result<(), LogError> {
+    pub fn read(&mut self, topic: Topic, record: &Record<'_>, chunk: &mut OpenChunk) -> Result<(), LogError> {
         self.counts.records += 1;
         let Some(payload) = record.value else {
             self.counts.tombstones += 1;
-            chunk.take_offset(record.offset, Instant::now());
+            chunk.take_offset(record.offset);
             return Ok(());
         };
-        let mut outcome = self.append(topic, record, payload, chunk);
-        if let Err(DecodeError::UnknownSchema(id)) = outcome
-            && self.learn(id)
-        {
-            outcome = self.append(topic, record, payload, chunk);
-        }
-        if let Err(error) = outcome {
+        if let Err(error) = self.append_or_learn(topic, record, payload, chunk) {
             self.give_up(topic, record, &error)?;
         }
-        chunk.take_offset(record.offset, Instant::now());
+        chunk.take_offset(record.offset);
         Ok(())
+    }
+
+    /// Takes in the offset of a record whose rows the table has from before.
+    pub fn skip(&mut self, record: &Record<'_>, chunk: &mut OpenChunk) {
+        self.counts.records += 1;
+        self.counts.known += 1;
+        chunk.take_offset(record.offset);
+    }
+
+    /// The rows of a record in RowBinary, empty if it has none; nothing is counted.
+    pub fn rows_of(&mut self, topic: Topic, record: &Record<'_>) -> Vec<u8> {
+        let mut chunk = OpenChunk::new(record.offset);
+        let payload = record.value.unwrap_or_default();
+        match self.append_or_learn(topic, record, payload, &mut chunk) {
+            Ok(()) => chunk.into_bytes(),
+            Err(_) => Vec::new(),
+        }
+    }
+
+    fn append_or_learn(
+        &mut self,
+        topic: Topic,
+        record: &Record<'_>,
+        payload: &[u8],
+        chunk: &mut OpenChunk,
+    ) -> Result<(), DecodeError> {
+        match self.append(topic, record, payload, chunk) {
+            Err(DecodeError::UnknownSchema(id)) if self.learn(id) => {
+                self.append(topic, record, payload, chunk)
+            }
+            outcome => outcome,
+        }
     }
 
     fn append(
@@ -82,7 +106,7 @@ impl<'a, P: Producer> Reader<'a, P> {
         topic: Topic,
         record: &Record<'_>,
         payload: &[u8],
-        chunk: &mut Chunk,
+        chunk: &mut OpenChunk,
     ) -> Result<(), DecodeError> {
         let place = Place { topic: record.topic, partition: record.partition, offset: record.offset };
         match topic {
@@ -144,68 +168,6 @@ impl<'a, P: Producer> Reader<'a, P> {
         }
         tracing::warn!(topic = record.topic, partition, offset, %error, "record goes to the dead-letter topic");
         self.counts.dead_letters += 1;
-        self.dead_letters.send(record, error)
-    }
-}
-
-/// The way to the dead-letter topic.
-pub(super) struct DeadLetters<P> {
-    producer: P,
-    encoder: Encoder,
-    topic: String,
-    job: String,
-    is_unflushed: bool,
-}
-
-impl<P: Producer> DeadLetters<P> {
-    pub fn new(producer: P, ids: SchemaIds, topic: String, job: String) -> Self {
-        DeadLetters { producer, encoder: Encoder::new(ids), topic, job, is_unflushed: false }
-    }
-
-    fn send(&mut self, record: &Record<'_>, error: &DecodeError) -> Result<(), LogError> {
-        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let timestamp_ms = since_1970.as_millis() as i64;
-        let mut letter = DeadLetter {
-            topic: record.topic.to_owned(),
-            partition: record.partition,
-            offset: record.offset,
-            key: record.key.map(<[u8]>::to_vec),
-            value: record.value.map(<[u8]>::to_vec),
-            reason: error.reason().to_owned(),
-            detail: error.to_string().chars().take(DETAIL_CHARACTERS_MAX).collect(),
-            job: self.job.clone(),
-            failed_at: Timestamp::from_millis(timestamp_ms),
-        };
-        let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
-        let bytes = length(record.key) + length(record.value);
-        if bytes > ORIGINAL_BYTES_MAX {
-            letter.detail = format!("{}; {bytes} bytes are too many to be kept here", letter.detail);
-            (letter.key, letter.value) = (None, None);
-        }
-        let mut value = Vec::with_capacity(bytes + 256);
-        self.encoder.encode(&letter, &mut value).map_err(|error| LogError {
-            class: kafka::ErrorClass::Fatal,
-            message: format!("dead letter cannot be encoded: {error}"),
-        })?;
-        self.is_unflushed = true;
-        self.producer.send(&Outgoing {
-            topic: &self.topic,
-            partition: Partitioned::ByKey,
-            timestamp_ms,
-            key: Some(record.topic.as_bytes()),
-            value: Some(&value),
-        })
-    }
-
-    /// Waits until the log has everything that was sent.
-    ///
-    /// # Errors
-    /// If something was not delivered by then.
-    pub fn flush(&mut self, timeout: Duration) -> Result<(), LogError> {
-        if self.is_unflushed {
-            self.producer.flush(timeout)?;
-            self.is_unflushed = false;
-        }
-        Ok(())
+        self.dead_letters.send(record, error.reason(), &error.to_string())
     }
 }

@@ -1,37 +1,36 @@
-//! The loop: reads the topics as one member of a group, gathers rows, has them written, commits.
+//! The loop: reads the topics as one member of a group, gathers rows in chunks, names them in the log, has them written, commits.
 //!
-//! Always holds: one thread owns the consumer; a partition's chunks are written one after the other, and its position is
-//! committed only up to the end of the last one that was acknowledged; on the first error that repeating will not cure
-//! the sink ends without committing anything more. Memory is bounded: reading pauses while too much waits.
+//! Always holds: one thread owns the consumer; a chunk is sent only after the log has taken its range as part of a position's text
+//! (see `intent`), and a position moves on only when the rows before it were acknowledged; on the first error that
+//! repeating will not cure the sink ends without committing anything more. Memory is bounded: reading pauses while too much waits.
 //!
-//! Does not know: how rows look (`rows`), or how they travel (`insert`, `writer`).
+//! Does not know: how rows look (`rows`), how they travel (`insert`, `writer`), or how a partition changes hands (`takeover`).
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
-use kafka::{
-    Assignment, Consumer, ConsumerOptions, ErrorClass, Log, LogError, OffsetCommit, Polled, Position, Record,
-    TopicPartition,
-};
+use kafka::{Consumer, ConsumerOptions, ErrorClass, Log, LogError, Polled, Record, TopicPartition};
 use schemas::{SchemaIds, Topic};
 
+use super::dead_letters::DeadLetters;
 use super::health::SinkHealth;
-use super::lane::{InFlight, Lane, LaneKey, Tag};
+use super::intent::UnreadableIntent;
+use super::lane::{Lane, LaneKey, Refused, Tag};
+use super::lease::Lease;
 use super::options::{ClickHouseOptions, OptionsError};
-use super::reader::{DeadLetters, FindSchema, Reader};
-use super::writer::{Done, InsertError, Writer};
+use super::reader::{FindSchema, Reader};
+use super::writer::{Done, InsertError, Outcome, Writer};
 
 /// How many records one poll may bring.
 const RECORDS_MAX: usize = 2_000;
 /// The longest that one poll waits: acknowledgements are looked at in between.
 const POLL_TIMEOUT: Duration = Duration::from_millis(50);
 /// The pause after an error of the log that may pass.
-const LOG_RETRY_PAUSE: Duration = Duration::from_millis(500);
-const SESSION_TIMEOUT: Duration = Duration::from_secs(45);
-const DEAD_LETTER_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const LOG_RETRY_PAUSE: Duration = Duration::from_millis(500);
 
 /// What a sink needs to know.
 #[derive(Clone, Debug)]
@@ -42,8 +41,23 @@ pub struct SinkSettings {
     pub ids: SchemaIds,
     /// Static membership; see [`ConsumerOptions::instance_id`].
     pub instance_id: Option<String>,
+    /// How long the group waits for a silent member; no insert begins later than that after the last sign of membership.
+    pub session_timeout: Duration,
     /// Where the rows go.
     pub clickhouse: ClickHouseOptions,
+    /// What is read: None is every topic of [`Topic::STORED`], for ever, as the group of [`group`].
+    pub backfill: Option<Backfill>,
+}
+
+/// A part of the log that is read again.
+#[derive(Clone, Debug)]
+pub struct Backfill {
+    /// The consumer group: it remembers how far the backfill has come.
+    pub group: String,
+    /// The topic.
+    pub topic: Topic,
+    /// Of each partition, the first offset and the one after its last record. None of them is empty.
+    pub spans: BTreeMap<i32, Range<i64>>,
 }
 
 /// Why a sink ended.
@@ -64,6 +78,9 @@ pub enum SinkError {
     /// A dead letter was not delivered; its record stays uncommitted.
     #[error("a dead letter could not be delivered: {0}")]
     DeadLetter(LogError),
+    /// A position's text is one of ours and cannot be read.
+    #[error("{0}: {1}")]
+    Intent(TopicPartition, UnreadableIntent),
 }
 
 /// The name of the sink's consumer group.
@@ -72,7 +89,7 @@ pub fn group(prefix: &str) -> String {
     format!("{prefix}ovation-clickhouse")
 }
 
-/// Runs a sink until `stop` is set: reads every topic of `schemas::Topic`, and writes its rows. Blocks its thread.
+/// Runs a sink until `stop` is set, or a backfill until it is done: reads the topics, and writes their rows. Blocks its thread.
 ///
 /// Where a partition has no committed position, it is read from its start. `find_schema` is asked for schema ids that
 /// are not ours. On `stop` everything gathered is written and committed, as far as the drain timeout allows; what is
@@ -89,70 +106,108 @@ pub fn run<L: Log>(
 ) -> Result<(), SinkError> {
     let options = &settings.clickhouse;
     options.check()?;
+    let backfill = settings.backfill.as_ref();
+    let read = backfill.map_or(Topic::STORED.to_vec(), |backfill| vec![backfill.topic]);
     let topics: Vec<(String, Topic)> =
-        Topic::STORED.map(|topic| (format!("{}{}", settings.prefix, topic.name()), topic)).into();
+        read.into_iter().map(|topic| (format!("{}{}", settings.prefix, topic.name()), topic)).collect();
+    let job = backfill.map_or_else(|| group(&settings.prefix), |backfill| backfill.group.clone());
     let (sender, done) = channel();
-    let writer = Writer::new(options, health.clone(), sender)?;
+    let lease = Arc::new(Lease::new(settings.session_timeout));
+    let writer = Writer::new(options, health.clone(), lease.clone(), sender)?;
     let dead_letter_topic = format!("{}{}", settings.prefix, Topic::DeadLetter.name());
-    let job = group(&settings.prefix);
-    let dead_letters = DeadLetters::new(log.producer()?, settings.ids, dead_letter_topic, job.clone());
+    let dead_letters = match backfill {
+        None => DeadLetters::new(log.producer()?, settings.ids, dead_letter_topic, job.clone()),
+        // who read it the first time has sent them
+        Some(_) => DeadLetters::not_sent(log.producer()?, settings.ids, dead_letter_topic, job.clone()),
+    };
     let mut find_schema = |id| find_schema(id);
     let reader = Reader::new(settings.ids, &mut find_schema, dead_letters);
     let consumer = log.join(&ConsumerOptions {
         group: job,
         topics: topics.iter().map(|(name, _)| name.clone()).collect(),
         instance_id: settings.instance_id.clone(),
-        session_timeout: SESSION_TIMEOUT,
+        session_timeout: settings.session_timeout,
     })?;
-    let lanes = BTreeMap::new();
-    let (is_paused, lives) = (false, 0);
-    let mut sink =
-        Sink { options, stop, topics, consumer, reader, writer, done, lanes, is_paused, lives, health };
+    let now = Instant::now();
+    let mut sink = Sink {
+        log,
+        options,
+        stop,
+        topics,
+        backfill,
+        consumer,
+        reader,
+        writer,
+        lease,
+        done,
+        lanes: BTreeMap::new(),
+        is_paused: false,
+        lives: 0,
+        next_flush: now + options.flush_interval,
+        next_commit: now,
+        health,
+    };
     let outcome = sink.run_until_stopped();
     sink.end(outcome)
 }
 
-struct Sink<'a, C, P> {
-    options: &'a ClickHouseOptions,
+pub(super) struct Sink<'a, L: Log> {
+    pub log: &'a L,
+    pub options: &'a ClickHouseOptions,
     stop: &'a AtomicBool,
-    topics: Vec<(String, Topic)>,
-    consumer: C,
-    reader: Reader<'a, P>,
-    writer: Writer<Tag>,
+    pub topics: Vec<(String, Topic)>,
+    pub backfill: Option<&'a Backfill>,
+    pub consumer: L::Consumer,
+    pub reader: Reader<'a, L::Producer>,
+    pub writer: Writer<Tag>,
+    pub lease: Arc<Lease>,
     done: Receiver<Done<Tag>>,
-    lanes: BTreeMap<LaneKey, Lane>,
-    is_paused: bool,
-    lives: u64,
-    health: &'a SinkHealth,
+    pub lanes: BTreeMap<LaneKey, Lane>,
+    pub is_paused: bool,
+    pub lives: u64,
+    /// When gathered chunks are sent although they are small: one instant for all lanes, so that their ranges are named in one commit.
+    next_flush: Instant,
+    /// When positions are committed that no chunk waits for.
+    pub next_commit: Instant,
+    pub health: &'a SinkHealth,
 }
 
-impl<C: Consumer + OffsetCommit, P: kafka::Producer> Sink<'_, C, P> {
+impl<L: Log> Sink<'_, L> {
     fn run_until_stopped(&mut self) -> Result<(), SinkError> {
-        while !self.is_stopped() {
+        while !self.is_stopped() && !self.is_backfilled() {
             match self.poll()? {
                 Polled::Records(_) => {}
                 Polled::Assigned(partitions) => self.assign(&partitions)?,
                 Polled::Revoked { partitions, lost } => self.revoke(&partitions, lost)?,
             }
             self.take_acknowledgements()?;
-            self.write_what_is_due();
-            self.commit()?;
+            self.seal_what_is_due();
+            self.commit_if_due()?;
+            self.start_writing();
             self.pause_or_resume()?;
             self.report();
         }
         tracing::info!("clickhouse sink stops: writing what was gathered");
-        self.drain(&self.lanes.keys().copied().collect::<Vec<_>>())
+        for lane in self.lanes.values_mut() {
+            lane.seal();
+        }
+        self.drain(&self.lanes.keys().copied().collect::<Vec<_>>(), Lane::is_drained)
     }
 
-    fn is_stopped(&self) -> bool {
+    pub fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Acquire)
+    }
+
+    /// True once a backfill has written all of every partition.
+    fn is_backfilled(&self) -> bool {
+        self.backfill.is_some() && !self.lanes.is_empty() && self.lanes.values().all(Lane::is_finished)
     }
 
     fn end(mut self, outcome: Result<(), SinkError>) -> Result<(), SinkError> {
         self.is_paused = false;
         self.report();
-        for flight in self.lanes.values().filter_map(|lane| lane.in_flight.as_ref()) {
-            flight.task.abort();
+        for task in self.lanes.values().filter_map(|lane| lane.in_flight.as_ref()) {
+            task.abort();
         }
         self.writer.shut_down();
         let closed = self.consumer.close();
@@ -173,12 +228,15 @@ impl<C: Consumer + OffsetCommit, P: kafka::Producer> Sink<'_, C, P> {
             else {
                 return;
             };
-            if let Err(error) = reader.read(topic, record, &mut lane.open) {
+            if lane.until.is_some_and(|until| record.offset >= until) {
+                return;
+            }
+            if lane.begin(record.offset) {
+                reader.skip(record, &mut lane.open);
+            } else if let Err(error) = reader.read(topic, record, &mut lane.open) {
                 failure = Some(SinkError::DeadLetter(error));
             }
-            if lane.open.rows >= options.flush_rows || lane.open.bytes >= options.flush_bytes {
-                lane.seal();
-            }
+            lane.end(options.flush_rows, options.flush_bytes);
         };
         let polled = consumer.poll(RECORDS_MAX, POLL_TIMEOUT.min(options.flush_interval), &mut on_record);
         if let Some(failure) = failure {
@@ -190,74 +248,21 @@ impl<C: Consumer + OffsetCommit, P: kafka::Producer> Sink<'_, C, P> {
         })
     }
 
-    fn assign(&mut self, partitions: &[TopicPartition]) -> Result<(), SinkError> {
-        let committed = loop {
-            match self.consumer.committed(partitions) {
-                Ok(committed) => break committed,
-                Err(_) if self.is_stopped() => return Ok(()),
-                Err(error) => pass_if_retriable(error)?,
-            }
-        };
-        let mut starts = Vec::with_capacity(partitions.len());
-        for (partition, committed) in partitions.iter().zip(committed) {
-            let offset = committed.map_or(0, |committed| committed.offset);
-            starts.push(Assignment { partition: partition.clone(), offset });
-            let Some((_, topic)) = self.topics.iter().find(|(name, _)| **name == *partition.topic) else {
-                continue;
-            };
-            self.lives += 1;
-            let lane = Lane::new(partition.clone(), self.lives, offset);
-            self.lanes.insert((*topic, partition.partition), lane);
-        }
-        while let Err(error) = self.consumer.start(&starts) {
-            pass_if_retriable(error)?;
-            if self.is_stopped() {
-                return Ok(());
-            }
-        }
-        if self.is_paused {
-            self.consumer.pause(partitions)?;
-        }
-        tracing::info!(partitions = partitions.len(), "partitions assigned");
-        Ok(())
-    }
-
-    fn revoke(&mut self, partitions: &[TopicPartition], lost: bool) -> Result<(), SinkError> {
-        let is_revoked = |lane: &Lane| partitions.contains(&lane.partition);
-        let keys: Vec<LaneKey> =
-            self.lanes.iter().filter(|(_, lane)| is_revoked(lane)).map(|(key, _)| *key).collect();
-        if !lost {
-            self.drain(&keys)?;
-        }
-        for key in keys {
-            if let Some(flight) = self.lanes.remove(&key).and_then(|lane| lane.in_flight) {
-                flight.task.abort();
-            }
-        }
-        tracing::info!(partitions = partitions.len(), lost, "partitions revoked");
-        Ok(self.consumer.release(partitions)?)
-    }
-
-    /// Writes and commits what these lanes have gathered, as far as the drain timeout allows.
-    fn drain(&mut self, keys: &[LaneKey]) -> Result<(), SinkError> {
-        for key in keys {
-            if let Some(lane) = self.lanes.get_mut(key) {
-                lane.seal();
-            }
-        }
+    /// Has written what is ready, names it and commits, until `is_done` holds for all of these lanes, or the drain timeout is over.
+    pub fn drain(&mut self, keys: &[LaneKey], is_done: fn(&Lane) -> bool) -> Result<(), SinkError> {
         let deadline = Instant::now() + self.options.drain_timeout;
         loop {
+            self.commit()?;
             self.start_writing();
-            let is_drained = |key| self.lanes.get(key).is_none_or(Lane::is_drained);
-            if keys.iter().all(is_drained) {
+            if keys.iter().all(|key| self.lanes.get(key).is_none_or(is_done)) {
                 break;
             }
-            match self.done.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            let wait = deadline.saturating_duration_since(Instant::now());
+            match self.done.recv_timeout(wait.min(LOG_RETRY_PAUSE)) {
                 Ok(done) => self.acknowledge(done)?,
+                Err(RecvTimeoutError::Timeout) if !wait.is_zero() => {}
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                    tracing::warn!(
-                        "rows were not written in time: they are read again by whoever comes next"
-                    );
+                    tracing::warn!("rows were not written in time: whoever comes next writes them");
                     break;
                 }
             }
@@ -275,76 +280,53 @@ impl<C: Consumer + OffsetCommit, P: kafka::Producer> Sink<'_, C, P> {
     }
 
     fn acknowledge(&mut self, done: Done<Tag>) -> Result<(), SinkError> {
-        let (key, life, end) = done.tag;
+        let (key, life) = done.tag;
         let Some(lane) = self.lanes.get_mut(&key).filter(|lane| lane.life == life) else { return Ok(()) };
-        done.outcome?;
-        lane.in_flight = None;
-        lane.written = end;
+        match done.outcome {
+            Outcome::Written => lane.acknowledged(),
+            Outcome::Failed(error) => return Err(error.into()),
+            Outcome::Refused { done_days, error } => match lane.refused(&done_days) {
+                Refused::Divided => tracing::debug!(%error, "rows are refused: looking for which"),
+                Refused::Everything => return Err(error.into()),
+                Refused::Record(offset) => {
+                    let partition = lane.partition.clone();
+                    self.refuse(&partition, offset, &error)?;
+                }
+            },
+        }
         Ok(())
     }
 
-    /// Seals chunks that are old enough, unless their lane is busy: then they grow, so that inserts stay few.
-    fn write_what_is_due(&mut self) {
+    fn seal_what_is_due(&mut self) {
         let now = Instant::now();
-        for lane in self.lanes.values_mut() {
-            let is_old = |opened: Instant| now.duration_since(opened) >= self.options.flush_interval;
-            if lane.in_flight.is_none() && lane.sealed.is_empty() && lane.open.opened.is_some_and(is_old) {
-                lane.seal();
-            }
+        let is_too_much = self.bytes() > self.options.buffer_bytes;
+        if now < self.next_flush && !is_too_much {
+            return;
         }
-        self.start_writing();
+        self.next_flush = now.max(self.next_flush + self.options.flush_interval);
+        for lane in self.lanes.values_mut().filter(|lane| lane.is_idle()) {
+            lane.seal();
+        }
+    }
+
+    /// The bytes of rows that wait.
+    fn bytes(&self) -> usize {
+        self.lanes.values().map(|lane| lane.buffered().1).sum()
     }
 
     fn start_writing(&mut self) {
         for (key, lane) in &mut self.lanes {
-            while lane.in_flight.is_none()
-                && let Some(chunk) = lane.sealed.pop_front()
-            {
-                let (rows, bytes, end) = (chunk.rows, chunk.bytes, chunk.end);
-                if rows == 0 {
-                    lane.written = end;
-                    continue;
-                }
-                let inserts = chunk.into_inserts(key.0, &lane.partition);
-                let task = self.writer.write((*key, lane.life, end), inserts);
-                lane.in_flight = Some(InFlight { task, rows, bytes });
-            }
-        }
-    }
-
-    fn commit(&mut self) -> Result<(), SinkError> {
-        let behind = self.lanes.values().filter(|lane| lane.written > lane.committed);
-        let positions: Vec<Position> = behind
-            .map(|lane| Position {
-                partition: lane.partition.clone(),
-                offset: lane.written,
-                metadata: String::new(),
-            })
-            .collect();
-        if positions.is_empty() {
-            return Ok(());
-        }
-        self.reader.dead_letters.flush(DEAD_LETTER_TIMEOUT).map_err(SinkError::DeadLetter)?;
-        match self.consumer.commit(&positions) {
-            Ok(()) => {
-                for lane in self.lanes.values_mut() {
-                    lane.committed = lane.written;
-                }
-                Ok(())
-            }
-            Err(error) if error.class == ErrorClass::Fatal => Err(error.into()),
-            // Repeated at the next turn; if the partitions are not ours any more, the next poll says so.
-            Err(error) => {
-                tracing::warn!(%error, "positions could not be committed yet");
-                Ok(())
-            }
+            let Some(inserts) = lane.next_to_write(key.0) else { continue };
+            lane.in_flight = Some(self.writer.write((*key, lane.life), inserts));
         }
     }
 
     fn pause_or_resume(&mut self) -> Result<(), SinkError> {
-        let bytes: usize = self.lanes.values().map(|lane| lane.buffered().1).sum();
-        let is_too_much = bytes > self.options.buffer_bytes;
-        let is_little = bytes <= self.options.buffer_bytes / 2;
+        let bytes = self.bytes();
+        // What was announced must be read to its end, however large it is.
+        let can_write = self.lanes.values().any(|lane| !lane.is_idle());
+        let is_too_much = bytes > self.options.buffer_bytes && can_write;
+        let is_little = bytes <= self.options.buffer_bytes / 2 || !can_write;
         let is_right = if self.is_paused { !is_little } else { !is_too_much };
         if is_right {
             return Ok(());
@@ -373,11 +355,12 @@ impl<C: Consumer + OffsetCommit, P: kafka::Producer> Sink<'_, C, P> {
         status.undecodable_dead_letters = counts.undecodable_dead_letters;
         status.tombstones = counts.tombstones;
         status.clamped_times = counts.clamped_times;
+        status.records_known = counts.known;
     }
 }
 
 /// Waits a little after an error that may pass.
-fn pass_if_retriable(error: LogError) -> Result<(), LogError> {
+pub(super) fn pass_if_retriable(error: LogError) -> Result<(), LogError> {
     if error.class != ErrorClass::Retriable {
         return Err(error);
     }

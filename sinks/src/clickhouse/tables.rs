@@ -86,6 +86,12 @@ impl Table {
     /// The statement whose body is rows in RowBinary.
     #[must_use]
     pub fn insert_statement(&self) -> String {
-        format!("INSERT INTO {} ({}, topic, `partition`, `offset`) FORMAT RowBinary", self.name, self.columns)
+        self.insert_statement_into(self.name)
+    }
+
+    /// The same for another table with these columns.
+    #[must_use]
+    pub fn insert_statement_into(&self, name: &str) -> String {
+        format!("INSERT INTO {name} ({}, topic, `partition`, `offset`) FORMAT RowBinary", self.columns)
     }
 }

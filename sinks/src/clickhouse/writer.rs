@@ -1,11 +1,13 @@
 //! Writes chunks on threads of its own and reports what became of them.
 //!
-//! Always holds: every chunk handed in is reported once, unless its task was aborted; retriable errors are repeated for
-//! as long as it takes, with a growing pause, and are visible in the health meanwhile.
-//! Does not know: offsets, groups, or in which order its caller needs the chunks.
+//! Always holds: every chunk handed in is reported once, unless its task was aborted; retriable errors are repeated for as long as
+//! it takes, with a growing pause, and are visible in the health meanwhile. No attempt begins while the lease is not held. An
+//! acknowledgement that follows an attempt of unknown outcome counts only if the table has the rows.
+//! Does not know: positions, groups, or in which order its caller needs the chunks.
 
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
+use std::time::Duration;
 
 use clickhouse::Client;
 use clickhouse::error::Error;
@@ -15,15 +17,34 @@ use tokio::task::AbortHandle;
 
 use super::chunk::Insert;
 use super::health::SinkHealth;
-use super::insert;
+use super::insert::{self, Meaning};
+use super::lease::Lease;
 use super::options::ClickHouseOptions;
+
+/// How soon it is looked again whether the lease is held.
+const LEASE_PAUSE: Duration = Duration::from_millis(50);
 
 /// What became of a chunk.
 pub(super) struct Done<Tag> {
     /// What the caller called it.
     pub tag: Tag,
-    /// Nothing, or the error that repeating will not cure.
-    pub outcome: Result<(), InsertError>,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// How the writing of a chunk ended.
+pub(super) enum Outcome {
+    /// All of it is in the table.
+    Written,
+    /// The server refuses rows of it. The rows of these table partitions are written.
+    Refused {
+        /// Table partitions, in days since 1970.
+        done_days: Vec<i32>,
+        /// The server's words.
+        error: InsertError,
+    },
+    /// An error that repeating will not cure.
+    Failed(InsertError),
 }
 
 /// An insert that the server refused for good.
@@ -36,16 +57,28 @@ pub struct InsertError {
     pub token: String,
     /// The server's answer.
     pub source: Box<Error>,
-    advice: &'static str,
+    pub(super) advice: &'static str,
+}
+
+/// How one insert ended, short of being written.
+enum Unwritten {
+    Refused(InsertError),
+    Failed(InsertError),
 }
 
 pub(super) struct Writer<Tag> {
     runtime: Runtime,
-    client: Client,
-    options: Arc<ClickHouseOptions>,
-    permits: Arc<Semaphore>,
-    health: Arc<SinkHealth>,
+    attempts: Arc<Attempts>,
     done: Sender<Done<Tag>>,
+}
+
+/// What all inserts share.
+struct Attempts {
+    client: Client,
+    options: ClickHouseOptions,
+    permits: Semaphore,
+    health: Arc<SinkHealth>,
+    lease: Arc<Lease>,
 }
 
 impl<Tag: Send + 'static> Writer<Tag> {
@@ -53,6 +86,7 @@ impl<Tag: Send + 'static> Writer<Tag> {
     pub fn new(
         options: &ClickHouseOptions,
         health: Arc<SinkHealth>,
+        lease: Arc<Lease>,
         done: Sender<Done<Tag>>,
     ) -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -61,33 +95,31 @@ impl<Tag: Send + 'static> Writer<Tag> {
             .thread_name("clickhouse-writer")
             .enable_all()
             .build()?;
-        Ok(Writer {
-            runtime,
+        let attempts = Attempts {
             client: options.client(),
-            options: Arc::new(options.clone()),
-            permits: Arc::new(Semaphore::new(options.inserts_max)),
+            options: options.clone(),
+            permits: Semaphore::new(options.inserts_max),
             health,
-            done,
-        })
+            lease,
+        };
+        Ok(Writer { runtime, attempts: Arc::new(attempts), done })
     }
 
     /// Starts writing these inserts, one after the other.
     pub fn write(&self, tag: Tag, inserts: Vec<Insert>) -> AbortHandle {
-        let (client, options) = (self.client.clone(), self.options.clone());
-        let (permits, health, done) = (self.permits.clone(), self.health.clone(), self.done.clone());
+        let (attempts, done) = (self.attempts.clone(), self.done.clone());
         let task = self.runtime.spawn(async move {
-            let mut outcome = Ok(());
-            for insert in &inserts {
-                outcome = write_until_acknowledged(&client, &options, &permits, &health, insert).await;
-                if outcome.is_err() {
-                    break;
-                }
-            }
+            let outcome = attempts.write_all(&inserts).await;
             if done.send(Done { tag, outcome }).is_err() {
                 tracing::debug!("a chunk was written after its sink had ended");
             }
         });
         task.abort_handle()
+    }
+
+    /// Asks the server something; blocks.
+    pub fn ask<T>(&self, question: impl AsyncFnOnce(&Client) -> T) -> T {
+        self.runtime.block_on(question(&self.attempts.client))
     }
 
     /// Ends all tasks.
@@ -96,36 +128,91 @@ impl<Tag: Send + 'static> Writer<Tag> {
     }
 }
 
-async fn write_until_acknowledged(
-    client: &Client,
-    options: &ClickHouseOptions,
-    permits: &Semaphore,
-    health: &SinkHealth,
-    insert: &Insert,
-) -> Result<(), InsertError> {
-    let mut delay = options.retry_delay;
-    loop {
-        // The semaphore is never closed; a permit is held during an attempt, not during a pause.
-        let permit = permits.acquire().await;
-        let outcome = insert::send(client, options, insert).await;
-        drop(permit);
-        let error = match outcome {
-            Ok(()) => {
-                health.insert_succeeded(insert.rows);
-                tracing::debug!(token = insert.token, rows = insert.rows, "rows written");
-                return Ok(());
+impl Attempts {
+    async fn write_all(&self, inserts: &[Insert]) -> Outcome {
+        let mut done_days = Vec::new();
+        for insert in inserts {
+            match self.write(insert).await {
+                Ok(()) => done_days.push(insert.day),
+                Err(Unwritten::Refused(error)) => return Outcome::Refused { done_days, error },
+                Err(Unwritten::Failed(error)) => return Outcome::Failed(error),
             }
-            Err(error) => error,
-        };
-        health.insert_failed(&error.to_string());
-        if !insert::is_retriable(&error) {
-            let advice = insert::advice(&error);
-            let (statement, token) = (insert.statement.clone(), insert.token.clone());
-            return Err(InsertError { statement, token, source: Box::new(error), advice });
         }
-        let delay_ms = delay.as_millis() as u64;
-        tracing::warn!(token = insert.token, %error, delay_ms, "insert failed and will be repeated");
-        tokio::time::sleep(delay).await;
-        delay = (delay * 2).min(options.retry_delay_max.max(options.retry_delay));
+        Outcome::Written
+    }
+
+    /// Repeats an insert until it is written, or refused.
+    async fn write(&self, insert: &Insert) -> Result<(), Unwritten> {
+        let mut delay = self.options.retry_delay;
+        // Whether an attempt of unknown outcome has been made, here or by whoever had the partition before.
+        let mut is_in_doubt = insert.is_taken_over;
+        loop {
+            let error = match self.attempt(insert, is_in_doubt).await {
+                Ok(()) => {
+                    self.health.insert_succeeded(insert.rows);
+                    tracing::debug!(token = insert.token, rows = insert.rows, "rows written");
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            self.health.insert_failed(&error.to_string());
+            match insert::meaning(&error) {
+                Meaning::Later => is_in_doubt = true,
+                Meaning::Rows => return self.refused(insert, error).await,
+                Meaning::Never => return Err(Unwritten::Failed(self.refusal(insert, error))),
+            }
+            let delay_ms = delay.as_millis() as u64;
+            tracing::warn!(token = insert.token, %error, delay_ms, "insert failed and will be repeated");
+            tokio::time::sleep(delay).await;
+            delay = (delay * 2).min(self.options.retry_delay_max.max(self.options.retry_delay));
+        }
+    }
+
+    /// One attempt, once the lease is held. If the outcome of one before it is unknown, the table must have the rows afterwards: the
+    /// server notes a token before it makes the part visible, and if it is killed in between, it remembers what it does not have.
+    async fn attempt(&self, insert: &Insert, is_in_doubt: bool) -> Result<(), Error> {
+        // The semaphore is never closed; a permit is held during an attempt, not during a pause.
+        let _permit = self.permits.acquire().await;
+        while !self.lease.is_held() {
+            tokio::time::sleep(LEASE_PAUSE).await;
+        }
+        insert::send(&self.client, &self.options, insert).await?;
+        if !is_in_doubt || insert::records_there(&self.client, insert).await? != Some(0) {
+            return Ok(());
+        }
+        tracing::warn!(token = insert.token, "the server knows the token and has no rows: they are moved in");
+        self.health.insert_moved_in();
+        insert::move_in(&self.client, &self.options, insert).await
+    }
+
+    /// The server refuses rows, here or in a materialized view. If the table has them all the same, dividing would write them again.
+    async fn refused(&self, insert: &Insert, error: Error) -> Result<(), Unwritten> {
+        let mut delay = self.options.retry_delay;
+        let there = loop {
+            match insert::records_there(&self.client, insert).await {
+                Ok(there) => break there.unwrap_or(0),
+                Err(error) if insert::meaning(&error) == Meaning::Later => {
+                    self.health.insert_failed(&error.to_string());
+                    tokio::time::sleep(delay).await;
+                    delay = (delay * 2).min(self.options.retry_delay_max.max(self.options.retry_delay));
+                }
+                Err(error) => return Err(Unwritten::Failed(self.refusal(insert, error))),
+            }
+        };
+        if there == 0 {
+            return Err(Unwritten::Refused(self.refusal(insert, error)));
+        }
+        let advice =
+            "; the table has the rows, so it is a materialized view that refuses them: mend or drop it";
+        Err(Unwritten::Failed(InsertError { advice, ..self.refusal(insert, error) }))
+    }
+
+    fn refusal(&self, insert: &Insert, error: Error) -> InsertError {
+        InsertError {
+            statement: insert.table.insert_statement(),
+            token: insert.token.clone(),
+            advice: insert::advice(&error),
+            source: Box::new(error),
+        }
     }
 }

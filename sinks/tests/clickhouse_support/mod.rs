@@ -33,7 +33,7 @@ pub fn folder(name: &str) -> PathBuf {
 pub fn stack() -> &'static Stack {
     static STACK: OnceLock<Stack> = OnceLock::new();
     STACK.get_or_init(|| {
-        let options = StackOptions::new(folder("clickhouse-sink"));
+        let options = StackOptions::new(folder(env!("CARGO_CRATE_NAME")));
         Stack::start(options.with_kafka(Part::Free).with_clickhouse(Part::Free)).expect("the stack starts")
     })
 }
@@ -58,13 +58,6 @@ impl Corner {
     pub fn without_tables(name: &str) -> Corner {
         let log = BrokerLog::new(BrokerOptions::new(stack().kafka_brokers())).expect("log");
         let prefix = format!("{name}.");
-        let topic = |topic: Topic| NewTopic {
-            name: format!("{prefix}{}", topic.name()),
-            partitions: PARTITIONS,
-            replication: 1,
-            config: [("retention.ms".to_owned(), "-1".to_owned())].into(),
-        };
-        log.create_topics(&Topic::STORED.map(topic)).expect("topics");
         let clickhouse = ClickHouseOptions {
             url: stack().clickhouse_url().to_owned(),
             database: name.to_owned(),
@@ -73,10 +66,28 @@ impl Corner {
             ..Default::default()
         };
         let client = clickhouse.client();
-        let settings =
-            SinkSettings { prefix, ids: SchemaIds::local(), instance_id: Some(name.to_owned()), clickhouse };
+        let settings = SinkSettings {
+            prefix,
+            ids: SchemaIds::local(),
+            instance_id: Some(name.to_owned()),
+            session_timeout: Duration::from_secs(45),
+            clickhouse,
+            backfill: None,
+        };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
-        Corner { log, settings, client, runtime }
+        let corner = Corner { log, settings, client, runtime };
+        corner.create_topics();
+        corner
+    }
+
+    pub fn create_topics(&self) {
+        let topic = |topic: Topic| NewTopic {
+            name: format!("{}{}", self.settings.prefix, topic.name()),
+            partitions: PARTITIONS,
+            replication: 1,
+            config: [("retention.ms".to_owned(), "-1".to_owned())].into(),
+        };
+        self.log.create_topics(&Topic::STORED.map(topic)).expect("topics");
     }
 
     pub fn wait<T>(&self, future: impl Future<Output = T>) -> T {
