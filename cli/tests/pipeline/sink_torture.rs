@@ -224,12 +224,19 @@ impl Torture<'_> {
             }
             Disturbance::Twin => {
                 signal(&self.sinks[which], "STOP");
-                let twin = self.sink(Some(&name));
+                let mut twin = self.sink(Some(&name));
                 self.wait_until_all_went_on(producer);
-                let mut first = std::mem::replace(&mut self.sinks[which], twin);
-                signal(&first, "CONT");
-                until("the fenced sink ends", || first.try_wait().expect("a state").is_some());
-                assert!(!first.wait().expect("ended").success(), "a fenced sink must not end well");
+                signal(&self.sinks[which], "CONT");
+                // the broker fences whoever joined first: the one that woke up, unless it had been given up and joins anew
+                until("one of two with the same name is fenced", || {
+                    let has_ended = |child: &mut Child| child.try_wait().expect("a state").is_some();
+                    if has_ended(&mut self.sinks[which]) {
+                        std::mem::swap(&mut self.sinks[which], &mut twin);
+                        return true;
+                    }
+                    has_ended(&mut twin)
+                });
+                assert!(!twin.wait().expect("ended").success(), "a fenced sink must not end well");
             }
         }
     }
