@@ -136,6 +136,7 @@ struct Torture<'a> {
     sinks: Vec<Child>,
     chance: Chance,
     counts: BTreeMap<Disturbance, u64>,
+    restarts: u32,
 }
 
 impl Torture<'_> {
@@ -147,6 +148,20 @@ impl Torture<'_> {
         let log = self.folder.join(format!("{}.log", name.unwrap_or("third")));
         let log = File::options().create(true).append(true).open(log).expect("a log");
         command.stdout(Stdio::null()).stderr(log).spawn().expect("the binary runs")
+    }
+
+    /// Starts again what ended because a server did not answer in time when it started, as a supervisor does; nothing else may end.
+    fn supervise(&mut self) {
+        for which in 0..self.sinks.len() {
+            let Some(status) = self.sinks[which].try_wait().expect("a state") else { continue };
+            let name = format!("sink-{which}");
+            let log = std::fs::read_to_string(self.folder.join(format!("{name}.log"))).expect("a log");
+            let last = log.lines().last().unwrap_or_default();
+            let is_unanswered = last.contains("cannot be reached") || last.contains("no answer from");
+            assert!(is_unanswered, "{name} ended with {status}: {last}");
+            self.restarts += 1;
+            self.sinks[which] = self.sink(Some(&name));
+        }
     }
 
     fn partitions(&self) -> Vec<TopicPartition> {
@@ -165,15 +180,17 @@ impl Torture<'_> {
     }
 
     /// Waits until every partition has gone on from where it is now.
-    fn wait_until_all_went_on(&self, producer: &mut Child) {
+    fn wait_until_all_went_on(&mut self, producer: &mut Child) {
         let before = self.positions();
         until("others go on", || {
+            self.supervise();
             let has_ended = producer.try_wait().expect("a state").is_some();
             has_ended || self.positions().iter().zip(&before).all(|(now, before)| now > before)
         });
     }
 
     fn disturb(&mut self, disturbance: Disturbance, producer: &mut Child) {
+        self.supervise();
         *self.counts.entry(disturbance).or_default() += 1;
         let which = self.chance.below(2) as usize;
         let name = format!("sink-{which}");
@@ -207,12 +224,19 @@ impl Torture<'_> {
             }
             Disturbance::Twin => {
                 signal(&self.sinks[which], "STOP");
-                let twin = self.sink(Some(&name));
+                let mut twin = self.sink(Some(&name));
                 self.wait_until_all_went_on(producer);
-                let mut first = std::mem::replace(&mut self.sinks[which], twin);
-                signal(&first, "CONT");
-                until("the fenced sink ends", || first.try_wait().expect("a state").is_some());
-                assert!(!first.wait().expect("ended").success(), "a fenced sink must not end well");
+                signal(&self.sinks[which], "CONT");
+                // the broker fences whoever joined first: the one that woke up, unless it had been given up and joins anew
+                until("one of two with the same name is fenced", || {
+                    let has_ended = |child: &mut Child| child.try_wait().expect("a state").is_some();
+                    if has_ended(&mut self.sinks[which]) {
+                        std::mem::swap(&mut self.sinks[which], &mut twin);
+                        return true;
+                    }
+                    has_ended(&mut twin)
+                });
+                assert!(!twin.wait().expect("ended").success(), "a fenced sink must not end well");
             }
         }
     }
@@ -324,6 +348,7 @@ fn killed_sinks_and_servers_and_lost_answers_lose_and_double_nothing() {
         sinks: Vec::new(),
         chance,
         counts: BTreeMap::new(),
+        restarts: 0,
     };
     torture.sinks = vec![torture.sink(Some("sink-0")), torture.sink(Some("sink-1"))];
     let (count, paced) = (events.to_string(), rate.to_string());
@@ -342,14 +367,18 @@ fn killed_sinks_and_servers_and_lost_answers_lose_and_double_nothing() {
         .map(|partition| torture.log.offsets(partition).expect("offsets").1)
         .collect();
     assert_eq!(ends.iter().sum::<i64>(), events as i64);
-    until("everything is committed", || torture.positions() == ends);
+    until("everything is committed", || {
+        torture.supervise();
+        torture.positions() == ends
+    });
     println!(
         "sink torture: seed {seed}, {events} events at {rate}/s, disturbed for {disturbed_s} s, done after {} s; {:?}; \
-         {} answers and {} requests lost",
+         {} answers and {} requests lost; {} starts failed and were repeated",
         started.elapsed().as_secs(),
         torture.counts,
         losses.answers_lost.load(Ordering::Relaxed),
         losses.requests_lost.load(Ordering::Relaxed),
+        torture.restarts,
     );
     // the questions that follow are not to be lost
     losses.answers.store(0, Ordering::Release);
