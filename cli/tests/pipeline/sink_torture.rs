@@ -27,7 +27,7 @@ const TABLES: [(&str, &str); 4] = [
     ("events.trades", "trade_events"),
 ];
 /// How long anything may take that is waited for.
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_secs(300);
 
 /// So much of each log is shown when the test fails.
 const LOG_LINES: usize = 25;
@@ -124,6 +124,16 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.child.kill().ok();
         self.child.wait().ok();
+    }
+}
+
+/// Ends with the test, however that ends.
+struct Producer(Child);
+
+impl Drop for Producer {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
     }
 }
 
@@ -353,14 +363,15 @@ fn killed_sinks_and_servers_and_lost_answers_lose_and_double_nothing() {
     torture.sinks = vec![torture.sink(Some("sink-0")), torture.sink(Some("sink-1"))];
     let (count, paced) = (events.to_string(), rate.to_string());
     let simulate = ["produce", "simulate", "--count", &count, "--rate", &paced, "--symbols", "40"];
-    let mut producer = deployment.command(&simulate).stdout(Stdio::null()).spawn().expect("the binary runs");
+    let producer = deployment.command(&simulate).stdout(Stdio::null()).spawn();
+    let mut producer = Producer(producer.expect("the binary runs"));
     let started = Instant::now();
     for disturbance in deck(events, &mut torture.chance) {
         std::thread::sleep(Duration::from_millis(100 + torture.chance.below(1_400)));
-        torture.disturb(disturbance, &mut producer);
+        torture.disturb(disturbance, &mut producer.0);
     }
     let disturbed_s = started.elapsed().as_secs();
-    assert!(producer.wait().expect("ended").success());
+    assert!(producer.0.wait().expect("ended").success());
     let ends: Vec<i64> = torture
         .partitions()
         .iter()
