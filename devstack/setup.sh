@@ -26,11 +26,17 @@ fi
 # Rust and Node.js are older in Debian than what we need: they are checked, not installed.
 missing=()
 rust_min=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
-rust_is=$(rustc --version 2>/dev/null | cut -d' ' -f2 || true)
+rust_is=
+if command -v rustc >/dev/null 2>&1; then
+  rust_is=$(rustc --version | cut -d' ' -f2)
+fi
 if [ -z "$rust_is" ] || [ "$(printf '%s\n' "$rust_min" "$rust_is" | sort -V | head -n 1)" != "$rust_min" ]; then
   missing+=("Rust $rust_min or newer (rustup.rs)")
 fi
-node_is=$(node --version 2>/dev/null | tr -d v || true)
+node_is=
+if command -v node >/dev/null 2>&1; then
+  node_is=$(node --version | tr -d v)
+fi
 if [ -z "$node_is" ] || [ "${node_is%%.*}" -lt 20 ] || ! command -v npm >/dev/null 2>&1; then
   missing+=("Node.js 20 or newer with npm")
 fi

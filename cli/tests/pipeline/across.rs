@@ -12,19 +12,7 @@ fn boards_over_all_channels_and_markets_equal_sql_over_the_raw_events() {
     let mut deployment = Deployment::new("across");
     let start = format!("{START_S}000");
     deployment.start(&["sink", "clickhouse"]);
-    deployment.run(&[
-        "produce",
-        "simulate",
-        "--unpaced",
-        "--count",
-        "20000",
-        "--rate",
-        "100",
-        "--seed",
-        "3",
-        "--start",
-        &start,
-    ]);
+    deployment.simulate("20000", "100", &["--seed", "3", "--start", &start]);
     // No shard is without events when the jobs begin.
     deployment.start(&["process", "leaderboards", "markets"]);
     let raw = "SELECT (SELECT count() FROM chat) + (SELECT count() FROM reactions) + (SELECT count() FROM viewers) + (SELECT count() FROM trades)";

@@ -20,8 +20,7 @@ fn backfill(deployment: &Deployment, arguments: &[&str]) -> String {
 fn what_is_missing_is_written_and_nothing_twice() {
     let mut deployment = Deployment::new("backfill");
     let count_of_events = EVENTS.to_string();
-    let simulate = ["produce", "simulate", "--unpaced", "--rate", "1000", "--shares", "chat=1", "--count"];
-    deployment.run(&[&simulate[..], &[&count_of_events]].concat());
+    deployment.simulate(&count_of_events, "1000", &["--shares", "chat=1"]);
     assert_eq!(
         backfill(&deployment, &[]),
         "no records there: nothing to do",
@@ -51,8 +50,7 @@ fn what_is_missing_is_written_and_nothing_twice() {
 fn another_database_gets_the_wanted_part_also_when_the_backfill_is_killed_over_and_over() {
     let mut deployment = Deployment::new("backfill_into");
     let count_of_events = EVENTS.to_string();
-    let simulate = ["produce", "simulate", "--unpaced", "--rate", "1000", "--shares", "chat=1", "--count"];
-    deployment.run(&[&simulate[..], &[&count_of_events]].concat());
+    deployment.simulate(&count_of_events, "1000", &["--shares", "chat=1"]);
     let ends =
         deployment.run(&["clickhouse", "backfill", "--topic", "events.chat", "--into", "backfill_all"]);
     assert_eq!(ends.lines().count(), 5, "a line for each partition and one for the outcome: {ends}");

@@ -13,6 +13,25 @@ use kafka::broker::{BrokerLog, BrokerOptions};
 /// How long anything may take that is waited for.
 const DEADLINE: Duration = Duration::from_secs(150);
 
+/// Looks until what is seen is as it should be.
+pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !holds() {
+        assert!(started.elapsed() < DEADLINE, "waited too long until {what}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// A process that ends with the test, however that ends.
+pub struct EndsWithTest(pub Child);
+
+impl Drop for EndsWithTest {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
 /// The servers, started once for all tests of this binary; they end with it.
 pub fn stack() -> &'static Stack {
     static STACK: OnceLock<(Stack, tempfile::TempDir)> = OnceLock::new();
@@ -188,6 +207,12 @@ impl Deployment {
         let (head, body) = response.split_once("\r\n\r\n").expect("a response");
         assert!(head.contains(" 200 "), "{sql}\n{response}");
         body.trim_end().to_owned()
+    }
+
+    /// Has so many events of the simulator produced at once, at `rate` a second of event time.
+    pub fn simulate(&self, count: &str, rate: &str, more: &[&str]) {
+        let simulate = ["produce", "simulate", "--unpaced", "--count", count, "--rate", rate];
+        self.run(&[&simulate, more].concat());
     }
 
     /// Asks until the answer is `expected`: results arrive when they arrive.

@@ -1,11 +1,10 @@
 //! What an operator does: look, ask for live state, restart, reset, and meet a snapshot of another configuration.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::deployment::{Deployment, get};
+use crate::deployment::{Deployment, get, wait_until};
 
 const JOB: &str = "leaderboards";
 const BOARD: &str = "top_chatters_all_time";
@@ -13,15 +12,6 @@ const BOARD: &str = "top_chatters_all_time";
 fn status(deployment: &Deployment) -> Value {
     let shown = deployment.run(&["jobs", "status", JOB, "--output", "json"]);
     serde_json::from_str::<Value>(&shown).expect("json")[0].clone()
-}
-
-/// Looks until what is seen is as it should be.
-fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !holds() {
-        assert!(started.elapsed() < Duration::from_secs(90), "waited too long until {what}");
-        std::thread::sleep(Duration::from_millis(300));
-    }
 }
 
 fn lag(status: &Value) -> i64 {
@@ -39,23 +29,8 @@ fn owners(status: &Value) -> BTreeSet<String> {
 }
 
 fn simulate(deployment: &Deployment, seed: &str, start: &str) {
-    deployment.run(&[
-        "produce",
-        "simulate",
-        "--unpaced",
-        "--count",
-        "4000",
-        "--rate",
-        "100",
-        "--shares",
-        "chat=1",
-        "--channels",
-        "8",
-        "--seed",
-        seed,
-        "--start",
-        start,
-    ]);
+    let more = ["--shares", "chat=1", "--channels", "8", "--seed", seed, "--start", start];
+    deployment.simulate("4000", "100", &more);
 }
 
 /// The board as its owner shows it, and whether another instance sent us there.

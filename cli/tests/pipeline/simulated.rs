@@ -20,22 +20,9 @@ fn boards_engagement_and_candles_equal_sql_over_the_raw_events() {
     let mut deployment = Deployment::new("simulated");
     let count = std::env::var("OVATION_SIMULATED_EVENTS").unwrap_or_else(|_| "20000".to_owned());
     let rate = (count.parse::<u64>().expect("a number") / SECONDS).to_string();
-    let simulate = [
-        "produce",
-        "simulate",
-        "--unpaced",
-        "--count",
-        &count,
-        "--rate",
-        &rate,
-        "--seed",
-        "7",
-        "--start",
-        START_MS,
-    ];
     deployment.start(&["sink", "clickhouse"]);
     deployment.start(&["process"]);
-    deployment.run(&simulate);
+    deployment.simulate(&count, &rate, &["--seed", "7", "--start", START_MS]);
 
     let raw = "SELECT (SELECT count() FROM chat) + (SELECT count() FROM reactions) + (SELECT count() FROM viewers) + (SELECT count() FROM trades)";
     deployment.wait_for(raw, &count);
@@ -214,23 +201,9 @@ fn sessions_votes_and_distinct_users_equal_sql_over_the_raw_events() {
     std::fs::write(&config, COUNTED).expect("written");
     let config = config.to_str().expect("a path");
     deployment.start(&["sink", "clickhouse"]);
-    deployment.run(&[
-        "produce",
-        "simulate",
-        "--unpaced",
-        "--count",
-        "15000",
-        "--rate",
-        "75",
-        "--seed",
-        "11",
-        "--disorder-ms",
-        "1500",
-        "--shares",
-        "chat=45,reactions=55",
-        "--start",
-        START_MS,
-    ]);
+    let shares = "chat=45,reactions=55";
+    let more = ["--seed", "11", "--disorder-ms", "1500", "--shares", shares, "--start", START_MS];
+    deployment.simulate("15000", "75", &more);
     deployment.wait_for("SELECT (SELECT count() FROM chat) + (SELECT count() FROM reactions)", "15000");
     deployment.start(&["--config", config, "process"]);
     let boards = ["poll_sessions", "chat_sessions", "reacting", "rolling_polls", "rolling_reacting"];
@@ -283,19 +256,7 @@ fn a_restarted_job_repeats_nothing_and_leaves_nothing_out() {
     for round in 0..3u64 {
         let (seed, from) = (round.to_string(), start.to_string());
         let count = "3000";
-        deployment.run(&[
-            "produce",
-            "simulate",
-            "--unpaced",
-            "--count",
-            count,
-            "--rate",
-            "100",
-            "--seed",
-            &seed,
-            "--start",
-            &from,
-        ]);
+        deployment.simulate(count, "100", &["--seed", &seed, "--start", &from]);
         start += 30_000;
         let mut job = Deployment::attach(&deployment);
         job.start(&["process"]);

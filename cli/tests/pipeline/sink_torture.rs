@@ -15,7 +15,7 @@ use devstack::{Part, Stack, StackOptions};
 use kafka::broker::BrokerLog;
 use kafka::{Log as _, TopicPartition};
 
-use crate::deployment::Deployment;
+use crate::deployment::{Deployment, EndsWithTest, wait_until};
 use crate::proxy::{self, Losses};
 
 const EVENTS_DEFAULT: u64 = 40_000;
@@ -26,9 +26,6 @@ const TABLES: [(&str, &str); 4] = [
     ("events.viewers", "viewer_events"),
     ("events.trades", "trade_events"),
 ];
-/// How long anything may take that is waited for.
-const DEADLINE: Duration = Duration::from_secs(300);
-
 /// So much of each log is shown when the test fails.
 const LOG_LINES: usize = 25;
 
@@ -69,23 +66,15 @@ fn signal(child: &Child, name: &str) {
     assert!(sent.expect("kill runs").success());
 }
 
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !holds() {
-        assert!(started.elapsed() < DEADLINE, "not within {DEADLINE:?}: {what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
 /// A ClickHouse server that can be killed.
 struct Server {
-    child: Child,
+    child: EndsWithTest,
     port: u16,
 }
 
 impl Server {
-    fn spawn(port: u16, folder: &Path) -> Child {
-        Command::new(env!("CARGO_BIN_EXE_ovation"))
+    fn spawn(port: u16, folder: &Path) -> EndsWithTest {
+        let child = Command::new(env!("CARGO_BIN_EXE_ovation"))
             .args(["devstack", "clickhouse", "--with-parent", "--port", &port.to_string(), "--data"])
             .arg(folder.join("clickhouse"))
             .stdin(Stdio::piped())
@@ -93,8 +82,8 @@ impl Server {
             .stderr(
                 File::options().create(true).append(true).open(folder.join("clickhouse.log")).expect("a log"),
             )
-            .spawn()
-            .expect("the binary runs")
+            .spawn();
+        EndsWithTest(child.expect("the binary runs"))
     }
 
     fn start(folder: &Path) -> Self {
@@ -106,34 +95,17 @@ impl Server {
     }
 
     fn wait(&self) {
-        until("clickhouse answers", || std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok());
+        wait_until("clickhouse answers", || std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok());
     }
 
     fn kill(&mut self) {
-        self.child.kill().expect("killed");
-        self.child.wait().expect("ended");
+        self.child.0.kill().expect("killed");
+        self.child.0.wait().expect("ended");
     }
 
     fn restart(&mut self, folder: &Path) {
         self.child = Server::spawn(self.port, folder);
         self.wait();
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
-
-/// Ends with the test, however that ends.
-struct Producer(Child);
-
-impl Drop for Producer {
-    fn drop(&mut self) {
-        self.0.kill().ok();
-        self.0.wait().ok();
     }
 }
 
@@ -192,7 +164,7 @@ impl Torture<'_> {
     /// Waits until every partition has gone on from where it is now.
     fn wait_until_all_went_on(&mut self, producer: &mut Child) {
         let before = self.positions();
-        until("others go on", || {
+        wait_until("others go on", || {
             self.supervise();
             let has_ended = producer.try_wait().expect("a state").is_some();
             has_ended || self.positions().iter().zip(&before).all(|(now, before)| now > before)
@@ -238,7 +210,7 @@ impl Torture<'_> {
                 self.wait_until_all_went_on(producer);
                 signal(&self.sinks[which], "CONT");
                 // the broker fences whoever joined first: the one that woke up, unless it had been given up and joins anew
-                until("one of two with the same name is fenced", || {
+                wait_until("one of two with the same name is fenced", || {
                     let has_ended = |child: &mut Child| child.try_wait().expect("a state").is_some();
                     if has_ended(&mut self.sinks[which]) {
                         std::mem::swap(&mut self.sinks[which], &mut twin);
@@ -364,7 +336,7 @@ fn killed_sinks_and_servers_and_lost_answers_lose_and_double_nothing() {
     let (count, paced) = (events.to_string(), rate.to_string());
     let simulate = ["produce", "simulate", "--count", &count, "--rate", &paced, "--symbols", "40"];
     let producer = deployment.command(&simulate).stdout(Stdio::null()).spawn();
-    let mut producer = Producer(producer.expect("the binary runs"));
+    let mut producer = EndsWithTest(producer.expect("the binary runs"));
     let started = Instant::now();
     for disturbance in deck(events, &mut torture.chance) {
         std::thread::sleep(Duration::from_millis(100 + torture.chance.below(1_400)));
@@ -378,7 +350,7 @@ fn killed_sinks_and_servers_and_lost_answers_lose_and_double_nothing() {
         .map(|partition| torture.log.offsets(partition).expect("offsets").1)
         .collect();
     assert_eq!(ends.iter().sum::<i64>(), events as i64);
-    until("everything is committed", || {
+    wait_until("everything is committed", || {
         torture.supervise();
         torture.positions() == ends
     });

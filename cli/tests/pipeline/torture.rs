@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use devstack::{Part, Stack, StackOptions};
 use serde_json::Value;
 
-use crate::deployment::{self, Deployment};
+use crate::deployment::{self, Deployment, EndsWithTest};
 use crate::recordings;
 
 const EVENTS_DEFAULT: u64 = 30_000;
@@ -125,7 +125,7 @@ struct Torture<'a> {
 impl Torture<'_> {
     /// Runs it beside an undisturbed run and compares the two. The deployment, its jobs still running, the broker, and how many
     /// records were compared.
-    fn run(&self, stack: &'static Stack, data: &Path) -> (Deployment, Option<Broker>, usize) {
+    fn run(&self, stack: &'static Stack, data: &Path) -> (Deployment, Option<EndsWithTest>, usize) {
         let mut deployment = Deployment::on(stack, self.name);
         let mut undisturbed = vec!["dry-run"];
         self.jobs.iter().for_each(|job| undisturbed.extend(["--job", job]));
@@ -170,7 +170,7 @@ impl Torture<'_> {
             }
             deployment.kill_and_restart(number, command);
             if disturbances == 2 {
-                broker = Some(Broker(restart_broker(stack, data)));
+                broker = Some(EndsWithTest(restart_broker(stack, data)));
             }
         }
         assert!(replay.wait().expect("ended").success());
@@ -204,16 +204,6 @@ impl Torture<'_> {
                 Some(_) => std::thread::sleep(Duration::from_secs(2)),
             }
         }
-    }
-}
-
-/// A broker that ends with the test.
-struct Broker(Child);
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        self.0.kill().ok();
-        self.0.wait().ok();
     }
 }
 

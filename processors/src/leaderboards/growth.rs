@@ -2,7 +2,7 @@
 //!
 //! `growth = in the window / max(expected, minimum)`, where `expected` is what the item had, on average, in as long as the window is
 //! during the time right before it. So 1 is "as ever", and an item that was hardly there needs `minimum` to reach 1. (A bare ratio would
-//! put whoever comes from nothing first, whatever he has.) Written with ten digits after the point, further ones cut off; one that has
+//! put whoever comes from nothing first, however little it has.) Written with ten digits after the point, further ones cut off; one that has
 //! anything has at least the last digit, and at most 10^20.
 //!
 //! Always holds: the growth follows from two counts that add up; it is above zero if and only if there is something in the window.

@@ -19,29 +19,17 @@ const DETAIL_CHARACTERS_MAX: usize = 1_000;
 const REFUSED: &str = "refused_by_sink";
 
 pub(super) struct DeadLetters<P> {
-    producer: P,
+    /// None for who reads again what was read before: nothing is sent a second time.
+    producer: Option<P>,
     encoder: Encoder,
     topic: String,
     job: String,
     is_unflushed: bool,
-    is_sending: bool,
 }
 
 impl<P: Producer> DeadLetters<P> {
-    pub fn new(producer: P, ids: SchemaIds, topic: String, job: String) -> Self {
-        DeadLetters {
-            producer,
-            encoder: Encoder::new(ids),
-            topic,
-            job,
-            is_unflushed: false,
-            is_sending: true,
-        }
-    }
-
-    /// The same for who reads again what was read before: nothing is sent a second time.
-    pub fn not_sent(producer: P, ids: SchemaIds, topic: String, job: String) -> Self {
-        DeadLetters { is_sending: false, ..DeadLetters::new(producer, ids, topic, job) }
+    pub fn new(producer: Option<P>, ids: SchemaIds, topic: String, job: String) -> Self {
+        DeadLetters { producer, encoder: Encoder::new(ids), topic, job, is_unflushed: false }
     }
 
     /// Sends a record whose rows the server does not take.
@@ -57,9 +45,7 @@ impl<P: Producer> DeadLetters<P> {
     /// # Errors
     /// If it could not be handed to the log.
     pub fn send(&mut self, record: &Record<'_>, reason: &str, detail: &str) -> Result<(), LogError> {
-        if !self.is_sending {
-            return Ok(());
-        }
+        let Some(producer) = &mut self.producer else { return Ok(()) };
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let timestamp_ms = since_1970.as_millis() as i64;
         let mut letter = DeadLetter {
@@ -85,7 +71,7 @@ impl<P: Producer> DeadLetters<P> {
             message: format!("dead letter cannot be encoded: {error}"),
         })?;
         self.is_unflushed = true;
-        self.producer.send(&Outgoing {
+        producer.send(&Outgoing {
             topic: &self.topic,
             partition: Partitioned::ByKey,
             timestamp_ms,
@@ -99,8 +85,8 @@ impl<P: Producer> DeadLetters<P> {
     /// # Errors
     /// If something was not delivered by then.
     pub fn flush(&mut self) -> Result<(), LogError> {
-        if self.is_unflushed {
-            self.producer.flush(TIMEOUT)?;
+        if let Some(producer) = self.producer.as_mut().filter(|_| self.is_unflushed) {
+            producer.flush(TIMEOUT)?;
             self.is_unflushed = false;
         }
         Ok(())

@@ -29,11 +29,8 @@ const SETTINGS: [(&str, &str); 9] = [
     ("input_format_null_as_default", "0"),
 ];
 
-/// The rows, compressed once for all attempts.
-///
-/// # Errors
-/// If the thread for it ended.
-pub(super) async fn compress(body: Bytes) -> Result<Vec<CompressedData>, Error> {
+/// The rows, compressed off the calling thread; anew for each attempt, so that what waits is kept once.
+async fn compress(body: Bytes) -> Result<Vec<CompressedData>, Error> {
     let compress = move || -> Result<Vec<CompressedData>, Error> {
         body.chunks(FRAME_BYTES).map(|frame| CompressedData::new(frame, Compression::Lz4)).collect()
     };

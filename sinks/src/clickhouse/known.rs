@@ -1,4 +1,4 @@
-//! Which offsets of a partition a table has already: asked where a position is not ours, so that nothing is written twice.
+//! Which offsets of a partition a table has: asked where a position is not ours, so that nothing is written twice, and by `verify`.
 //!
 //! Always holds: the answer is exact, also where rows are not merged yet. Does not know: who wrote them.
 
@@ -8,6 +8,7 @@ use bytes::Bytes;
 use clickhouse::Client;
 use clickhouse::error::Error;
 use kafka::TopicPartition;
+use schemas::Topic;
 
 use super::tables::Table;
 
@@ -26,6 +27,17 @@ impl Known {
         let passed = self.ranges.partition_point(|range| range.end <= offset);
         self.ranges.drain(..passed);
         self.ranges.first().is_some_and(|range| range.contains(&offset))
+    }
+
+    /// True if this offset is known.
+    pub fn has(&self, offset: i64) -> bool {
+        let next = self.ranges.partition_point(|range| range.end <= offset);
+        self.ranges.get(next).is_some_and(|range| range.contains(&offset))
+    }
+
+    /// How many of the known offsets are not among others.
+    pub fn without(&self, others: &Known) -> u64 {
+        self.ranges.iter().cloned().flatten().filter(|offset| !others.has(*offset)).count() as u64
     }
 
     /// The first known offset that is not below this one.
@@ -53,23 +65,41 @@ impl Known {
     }
 }
 
-/// Asks the table which of the offsets in `within` it has.
+/// Of which offsets it is asked.
+#[derive(Clone, Copy)]
+pub(super) enum Of<'a> {
+    /// Those of a table's rows.
+    Rows(Table),
+    /// Those of which this job made dead letters.
+    Letters(&'a str),
+}
+
+/// Asks which of the offsets in `within` there are.
 ///
 /// # Errors
 /// Of the network or the server.
 pub(super) async fn ask(
     client: &Client,
-    table: &str,
+    of: Of<'_>,
     partition: &TopicPartition,
     within: Range<i64>,
 ) -> Result<Known, Error> {
-    let condition = "topic = ? AND `partition` = ? AND `offset` >= ? AND `offset` < ?";
+    let (table, prefix, job) = match of {
+        Of::Rows(table) => (table.name, "", None),
+        Of::Letters(job) => (Table::of(Topic::DeadLetter).name, "original_", Some(job)),
+    };
+    let offset = format!("`{prefix}offset`");
+    let of_job = if job.is_some() { " AND job = ?" } else { "" };
+    let condition =
+        format!("{prefix}topic = ? AND `{prefix}partition` = ? AND {offset} >= ? AND {offset} < ?{of_job}");
     let blocks = format!(
-        "SELECT intDiv(`offset`, {BLOCK}) AS block, min(`offset`), max(`offset`), toInt64(groupBitmap(toUInt64(`offset`))) \
+        "SELECT intDiv({offset}, {BLOCK}) AS block, min({offset}), max({offset}), toInt64(groupBitmap(toUInt64({offset}))) \
          FROM {table} WHERE {condition} GROUP BY block ORDER BY block"
     );
     let bind = |query: clickhouse::query::Query| {
-        query.bind(&*partition.topic).bind(partition.partition).bind(within.start).bind(within.end)
+        let query =
+            query.bind(&*partition.topic).bind(partition.partition).bind(within.start).bind(within.end);
+        job.into_iter().fold(query, clickhouse::query::Query::bind)
     };
     let blocks: Vec<(i64, i64, i64, i64)> = bind(client.query(&blocks)).fetch_all().await?;
     let mut known = Known::default();
@@ -79,7 +109,7 @@ pub(super) async fn ask(
             continue;
         }
         let offsets = format!(
-            "SELECT DISTINCT `offset` FROM {table} WHERE {condition} AND intDiv(`offset`, {BLOCK}) = ? ORDER BY `offset`"
+            "SELECT DISTINCT {offset} FROM {table} WHERE {condition} AND intDiv({offset}, {BLOCK}) = ? ORDER BY {offset}"
         );
         let offsets: Vec<i64> = bind(client.query(&offsets)).bind(block).fetch_all().await?;
         offsets.into_iter().for_each(|offset| known.push(offset..offset + 1));
@@ -118,6 +148,10 @@ mod tests {
             known.push(range);
         }
         assert_eq!((known.ranges.len(), known.end(), known.len()), (2, 9, 4));
+        assert_eq!((0..11).filter(|offset| known.has(*offset)).collect::<Vec<_>>(), [3, 4, 5, 8]);
+        let mut others = Known::default();
+        others.push(4..9);
+        assert_eq!((known.without(&others), others.without(&known), known.without(&known)), (1, 2, 0));
         assert_eq!([0, 4, 6, 9].map(|offset| known.first_from(offset)), [Some(3), Some(4), Some(8), None]);
         let found: Vec<bool> = (2..10).map(|offset| known.advance_to(offset)).collect();
         assert_eq!(found, [false, true, true, true, false, false, true, false]);

@@ -115,11 +115,9 @@ pub fn run<L: Log>(
     let lease = Arc::new(Lease::new(settings.session_timeout));
     let writer = Writer::new(options, health.clone(), lease.clone(), sender)?;
     let dead_letter_topic = format!("{}{}", settings.prefix, Topic::DeadLetter.name());
-    let dead_letters = match backfill {
-        None => DeadLetters::new(log.producer()?, settings.ids, dead_letter_topic, job.clone()),
-        // who read it the first time has sent them
-        Some(_) => DeadLetters::not_sent(log.producer()?, settings.ids, dead_letter_topic, job.clone()),
-    };
+    // Of a backfill who read it the first time has sent them.
+    let producer = if backfill.is_none() { Some(log.producer()?) } else { None };
+    let dead_letters = DeadLetters::new(producer, settings.ids, dead_letter_topic, job.clone());
     let mut find_schema = |id| find_schema(id);
     let reader = Reader::new(settings.ids, &mut find_schema, dead_letters);
     let consumer = log.join(&ConsumerOptions {

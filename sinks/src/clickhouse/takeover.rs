@@ -18,7 +18,7 @@ use schemas::Topic;
 use super::chunk::new_history;
 use super::insert::{self, Meaning};
 use super::intent::Intent;
-use super::known::{self, Known};
+use super::known::{self, Known, Of};
 use super::lane::{Lane, LaneKey};
 use super::sink::{LOG_RETRY_PAUSE, Sink, SinkError, pass_if_retriable};
 use super::tables::Table;
@@ -99,7 +99,7 @@ impl<L: Log> Sink<'_, L> {
         };
         let table = Table::of(topic);
         let ask = |within: Range<i64>| {
-            async move |client: &Client| known::ask(client, table.name, partition, within.clone()).await
+            async move |client: &Client| known::ask(client, Of::Rows(table), partition, within.clone()).await
         };
         let known = if unknown.is_empty() {
             Some(Known::default())
@@ -263,18 +263,24 @@ impl<L: Log> Sink<'_, L> {
     }
 }
 
-/// Hands over one record, or an empty one in its place if the log has it no more.
+/// Hands over one record, or an empty one in its place if the log has it no more: it was deleted, or others come in its place.
+///
+/// # Errors
+/// If the log cannot be asked, or does not answer within the time-out.
 fn read_one<L: Log, T>(
     log: &L,
     partition: &TopicPartition,
     offset: i64,
     on_record: &mut dyn FnMut(&kafka::Record<'_>) -> T,
 ) -> Result<T, LogError> {
+    let (mut found, mut is_passed) = (None, log.offsets(partition)?.0 > offset);
     let mut reader = log.reader(&[Assignment { partition: partition.clone(), offset }])?;
     let deadline = Instant::now() + super::dead_letters::TIMEOUT;
-    let mut found = None;
-    let mut is_passed = false;
-    while found.is_none() && !is_passed && Instant::now() < deadline {
+    while found.is_none() && !is_passed {
+        if Instant::now() >= deadline {
+            let message = format!("{partition}: offset {offset} was not read again in time");
+            return Err(LogError { class: ErrorClass::Retriable, message });
+        }
         reader.poll(1, LOG_RETRY_PAUSE, &mut |record| {
             if record.offset == offset {
                 found = Some(on_record(record));

@@ -81,6 +81,24 @@ struct Attempts {
     lease: Arc<Lease>,
 }
 
+/// Pauses between attempts: each twice as long as the one before, up to a limit.
+struct Pauses {
+    next: Duration,
+    longest: Duration,
+}
+
+impl Pauses {
+    fn new(options: &ClickHouseOptions) -> Self {
+        let next = options.retry_delay;
+        Pauses { next, longest: options.retry_delay_max.max(next) }
+    }
+
+    async fn pause(&mut self) {
+        tokio::time::sleep(self.next).await;
+        self.next = (self.next * 2).min(self.longest);
+    }
+}
+
 impl<Tag: Send + 'static> Writer<Tag> {
     /// A writer that reports to `done`.
     pub fn new(
@@ -143,7 +161,7 @@ impl Attempts {
 
     /// Repeats an insert until it is written, or refused.
     async fn write(&self, insert: &Insert) -> Result<(), Unwritten> {
-        let mut delay = self.options.retry_delay;
+        let mut pauses = Pauses::new(&self.options);
         // Whether an attempt of unknown outcome has been made, here or by whoever had the partition before.
         let mut is_in_doubt = insert.is_taken_over;
         loop {
@@ -161,10 +179,9 @@ impl Attempts {
                 Meaning::Rows => return self.refused(insert, error).await,
                 Meaning::Never => return Err(Unwritten::Failed(self.refusal(insert, error))),
             }
-            let delay_ms = delay.as_millis() as u64;
+            let delay_ms = pauses.next.as_millis() as u64;
             tracing::warn!(token = insert.token, %error, delay_ms, "insert failed and will be repeated");
-            tokio::time::sleep(delay).await;
-            delay = (delay * 2).min(self.options.retry_delay_max.max(self.options.retry_delay));
+            pauses.pause().await;
         }
     }
 
@@ -187,14 +204,13 @@ impl Attempts {
 
     /// The server refuses rows, here or in a materialized view. If the table has them all the same, dividing would write them again.
     async fn refused(&self, insert: &Insert, error: Error) -> Result<(), Unwritten> {
-        let mut delay = self.options.retry_delay;
+        let mut pauses = Pauses::new(&self.options);
         let there = loop {
             match insert::records_there(&self.client, insert).await {
                 Ok(there) => break there.unwrap_or(0),
                 Err(error) if insert::meaning(&error) == Meaning::Later => {
                     self.health.insert_failed(&error.to_string());
-                    tokio::time::sleep(delay).await;
-                    delay = (delay * 2).min(self.options.retry_delay_max.max(self.options.retry_delay));
+                    pauses.pause().await;
                 }
                 Err(error) => return Err(Unwritten::Failed(self.refusal(insert, error))),
             }

@@ -11,11 +11,11 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use clickhouse::{Client, Row};
+use clickhouse::Client;
 use kafka::{Assignment, Consumer, Log, Record, TopicPartition};
 use schemas::{DeadLetter, Decoder, SchemaIds, Topic};
-use serde::Deserialize;
 
+use super::super::known::{self, Known, Of};
 use super::super::retention::Retention;
 use super::super::tables::Table;
 use super::VerifyError;
@@ -85,33 +85,6 @@ pub struct OffsetCheck<'a, L> {
     pub retention: &'a Retention,
 }
 
-/// Offsets as runs of consecutive ones, in order.
-#[derive(Debug, Default)]
-struct Runs(Vec<Run>);
-
-#[derive(Debug, Row, Deserialize)]
-struct Run {
-    first: i64,
-    last: i64,
-}
-
-impl Runs {
-    fn has(&self, offset: i64) -> bool {
-        let after = self.0.partition_point(|run| run.first <= offset);
-        after > 0 && self.0[after - 1].last >= offset
-    }
-
-    /// How many are not among others.
-    fn without(&self, others: &Runs) -> u64 {
-        let offsets = self.0.iter().flat_map(|run| run.first..=run.last);
-        offsets.filter(|offset| !others.has(*offset)).count() as u64
-    }
-
-    fn count(&self) -> u64 {
-        self.0.iter().map(|run| run.last.abs_diff(run.first) + 1).sum()
-    }
-}
-
 impl<L: Log> OffsetCheck<'_, L> {
     /// Compares one partition; `all` are those of this comparison, among which dead letters on their way are looked for.
     ///
@@ -135,29 +108,22 @@ impl<L: Log> OffsetCheck<'_, L> {
         if to == start {
             return Ok(report);
         }
-        let table = Table::of(one.topic).name;
-        let place = "topic = {topic:String} AND partition = {partition:Int32} AND offset >= {from:Int64} AND offset < {to:Int64}";
-        let rows = self
-            .runs(&format!("SELECT DISTINCT offset AS place FROM {table} WHERE {place}"), &report)
-            .await?;
-        let letters = "SELECT DISTINCT original_offset AS place FROM dead_letters WHERE original_topic = {topic:String} AND \
-            original_partition = {partition:Int32} AND original_offset >= {from:Int64} AND original_offset < {to:Int64} AND job = {job:String}";
-        let letters = self.runs(letters, &report).await?;
-        report.rows = rows.count();
+        let table = Table::of(one.topic);
+        let rows = known::ask(self.client, Of::Rows(table), &one.partition, start..to).await?;
+        let letters = known::ask(self.client, Of::Letters(self.group), &one.partition, start..to).await?;
+        report.rows = rows.len() as u64;
         report.dead_letters = letters.without(&rows);
-        let key = if one.topic == Topic::Leaderboards { "offset, rank" } else { "offset" };
-        let doubled = format!(
-            "SELECT toInt64(count() - uniqExact({key})) AS first, toInt64(0) AS last FROM {table} WHERE {place}"
-        );
-        report.doubled = self.ask(&doubled, &report).await?.first().map_or(0, |run| run.first.unsigned_abs());
-        if one.topic == Topic::Leaderboards {
+        let is_board = one.topic == Topic::Leaderboards;
+        let doubled = format!("count() - uniqExact(offset{})", if is_board { ", rank" } else { "" });
+        report.doubled = self.count(&doubled, table.name, &report).await?;
+        if is_board {
             // Places are numbered without a gap.
-            let torn = format!(
-                "SELECT toInt64(sum(highest - places)) AS first, toInt64(0) AS last FROM (SELECT offset, max(rank) AS highest, \
-                 uniqExact(rank) AS places FROM {table} WHERE rank > 0 AND {place} GROUP BY offset)"
+            let of_record = format!(
+                "(SELECT topic, partition, offset, max(rank) AS highest, uniqExact(rank) AS places FROM {} WHERE rank > 0 \
+                 GROUP BY topic, partition, offset)",
+                table.name
             );
-            report.missing =
-                self.ask(&torn, &report).await?.first().map_or(0, |run| run.first.unsigned_abs());
+            report.missing = self.count("sum(highest - places)", &of_record, &report).await?;
         }
         let is_whole = report.rows + report.dead_letters >= to.abs_diff(start);
         if Topic::EVENTS.contains(&one.topic) && is_whole {
@@ -171,8 +137,8 @@ impl<L: Log> OffsetCheck<'_, L> {
     fn read_and_compare(
         &self,
         one: &Compared,
-        rows: &Runs,
-        letters: &Runs,
+        rows: &Known,
+        letters: &Known,
         all: &[Compared],
         report: &mut PartitionReport,
     ) -> Result<(), VerifyError> {
@@ -181,7 +147,7 @@ impl<L: Log> OffsetCheck<'_, L> {
         let (mut missing, mut left_out, mut explained) = (BTreeSet::new(), 0, 0);
         let mut unexplained_from = report.from;
         let mut unexplained = Vec::new();
-        self.read(&one.partition, report.from, report.to, SILENCE, &mut |record| {
+        self.read(&one.partition, report.from, report.to, &mut |record| {
             let offset = record.offset;
             // Offsets that a reader does not get to see.
             note_rows(rows, unexplained_from..offset, &mut unexplained);
@@ -222,7 +188,7 @@ impl<L: Log> OffsetCheck<'_, L> {
         for one in all.iter().filter(|one| one.topic == Topic::DeadLetter) {
             let (start, end) = self.log.offsets(&one.partition)?;
             let from = one.committed.unwrap_or(start).max(start);
-            self.read(&one.partition, from, end, SILENCE, &mut |record| {
+            self.read(&one.partition, from, end, &mut |record| {
                 let letter = record.value.and_then(|value| decoder.decode::<DeadLetter>(value).ok());
                 if let Some(letter) = letter
                     && letter.job == self.group
@@ -242,7 +208,6 @@ impl<L: Log> OffsetCheck<'_, L> {
         partition: &TopicPartition,
         from: i64,
         to: i64,
-        silence: Duration,
         each: &mut dyn FnMut(&Record<'_>),
     ) -> Result<(), VerifyError> {
         if from >= to {
@@ -250,7 +215,7 @@ impl<L: Log> OffsetCheck<'_, L> {
         }
         let mut reader = self.log.reader(&[Assignment { partition: partition.clone(), offset: from }])?;
         let (mut next, mut heard) = (from, Instant::now());
-        while next < to && heard.elapsed() < silence {
+        while next < to && heard.elapsed() < SILENCE {
             let before = next;
             let mut on_record = |record: &Record<'_>| {
                 next = record.offset + 1;
@@ -271,24 +236,14 @@ impl<L: Log> OffsetCheck<'_, L> {
         Ok(reader.close()?)
     }
 
-    async fn runs(&self, offsets: &str, report: &PartitionReport) -> Result<Runs, VerifyError> {
+    /// A number of the rows that are compared.
+    async fn count(&self, number: &str, from: &str, report: &PartitionReport) -> Result<u64, VerifyError> {
         let question = format!(
-            "SELECT toInt64(min(place)) AS first, toInt64(max(place)) AS last FROM (SELECT place, place - row_number() OVER (ORDER BY place) \
-             AS run FROM ({offsets})) GROUP BY run ORDER BY first"
+            "SELECT toUInt64({number}) FROM {from} WHERE topic = ? AND partition = ? AND offset >= ? AND offset < ?"
         );
-        Ok(Runs(self.ask(&question, report).await?))
-    }
-
-    async fn ask(&self, question: &str, report: &PartitionReport) -> Result<Vec<Run>, VerifyError> {
-        let query = self
-            .client
-            .query(question)
-            .param("topic", &*report.partition.topic)
-            .param("partition", report.partition.partition)
-            .param("from", report.from)
-            .param("to", report.to)
-            .param("job", self.group);
-        Ok(query.fetch_all().await?)
+        let query = self.client.query(&question).bind(&*report.partition.topic);
+        let query = query.bind(report.partition.partition).bind(report.from).bind(report.to);
+        Ok(query.fetch_one().await?)
     }
 
     /// Records from before may have been deleted; milliseconds since 1970.
@@ -304,21 +259,7 @@ impl<L: Log> OffsetCheck<'_, L> {
 }
 
 /// Adds the rows of these offsets, as many as are named.
-fn note_rows(rows: &Runs, offsets: std::ops::Range<i64>, noted: &mut Vec<i64>) {
+fn note_rows(rows: &Known, offsets: std::ops::Range<i64>, noted: &mut Vec<i64>) {
     let room = NAMED_MAX.saturating_sub(noted.len());
     noted.extend(offsets.filter(|offset| rows.has(*offset)).take(room));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn runs_know_their_offsets() {
-        let runs = Runs(vec![Run { first: 3, last: 5 }, Run { first: 9, last: 9 }]);
-        let has: Vec<i64> = (0..12).filter(|offset| runs.has(*offset)).collect();
-        assert_eq!((has, runs.count()), (vec![3, 4, 5, 9], 4));
-        assert!(!Runs::default().has(0));
-        assert_eq!(runs.without(&Runs(vec![Run { first: 4, last: 8 }])), 2);
-    }
 }
