@@ -169,18 +169,19 @@ impl Shard {
         }
     }
 
-    /// Lets the shard's watermark follow its partitions, and the processors with it.
+    /// Lets the shard's watermark follow its partitions, and the processors with it: to the least of those that are not idle,
+    /// or, when all are, to the greatest of all, so that it does not matter which of them became idle first.
     pub fn advance(&mut self, out: &mut Vec<Output>) {
-        let busy = self.inputs.iter().map(|input| &input.clock).filter(|clock| !clock.is_idle);
-        let least = busy.map(|clock| clock.watermark).min();
-        match (least, &mut self.stage) {
-            (Some(least), _) => self.advance_to(least, out),
-            (None, Stage::First { is_idle_told, .. }) if self.watermark == Timestamp::MIN => {
-                if !std::mem::replace(is_idle_told, true) {
-                    out.push(tell(PartialKind::Idle, Timestamp::default()));
-                }
-            }
-            (None, _) => {}
+        let clocks = self.inputs.iter().map(|input| &input.clock);
+        let least = clocks.clone().filter(|clock| !clock.is_idle).map(|clock| clock.watermark).min();
+        let greatest = clocks.map(|clock| clock.watermark).max().unwrap_or(Timestamp::MIN);
+        self.advance_to(least.unwrap_or(greatest), out);
+        if let Stage::First { is_idle_told, .. } = &mut self.stage
+            && least.is_none()
+            && greatest == Timestamp::MIN
+            && !std::mem::replace(is_idle_told, true)
+        {
+            out.push(tell(PartialKind::Idle, Timestamp::default()));
         }
     }
 
@@ -481,6 +482,25 @@ mod tests {
         // The partition comes back: it may not be late by more than the shard has already decided.
         let back = shard.process(Topic::Viewers, 1, at(95), &viewer(60), &mut out);
         assert_eq!((taken(&seen), back.is_late), (vec!["60 behind 90".to_owned()], true));
+    }
+
+    #[test]
+    fn which_partition_becomes_idle_first_does_not_matter() {
+        let orders: [&[&[Topic]]; 3] = [
+            &[&[Topic::Viewers], &[Topic::Trades]],
+            &[&[Topic::Trades], &[Topic::Viewers]],
+            &[&[Topic::Trades, Topic::Viewers]],
+        ];
+        for order in orders {
+            let (mut shard, _) = shard();
+            let mut out = Vec::new();
+            shard.process(Topic::Trades, 0, at(100), &trade(100), &mut out);
+            for looked_at in order {
+                looked_at.iter().for_each(|topic| shard.mark_idle(*topic));
+                shard.advance(&mut out);
+            }
+            assert_eq!(shard.watermark(), at(90), "{order:?}");
+        }
     }
 
     #[test]
