@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use sinks::clickhouse::{
     MIGRATIONS, MigrateError, Migration, Retention, Step, Target, migrate, migrate_with, plan,
+    tables_that_forget_tokens,
 };
 use tables_support::Database;
 
@@ -46,6 +47,43 @@ fn migrations_run_once_and_a_changed_one_is_refused() {
     let on_cluster = Target { cluster: Some("c".to_owned()), ..target };
     let other = database.wait(migrate(&database.client, &on_cluster)).expect_err("refused");
     assert!(other.to_string().contains("has the tables of a single node"), "{other}");
+}
+
+#[test]
+fn a_table_behind_a_view_that_would_count_a_repeated_insert_twice_is_named() {
+    let database = Database::new("views");
+    let forgetful = || {
+        let asked = database.wait(tables_that_forget_tokens(&database.client, "views"));
+        asked.expect("asked").into_iter().collect::<Vec<_>>()
+    };
+    assert_eq!(forgetful(), Vec::<String>::new(), "ours remember");
+
+    // a table of somebody's own, another behind it, one that a view brings with it, and one that no insert of ours reaches
+    let table = "(channel_id String, messages UInt64) ENGINE = SummingMergeTree ORDER BY channel_id";
+    for name in ["mine", "behind_mine", "elsewhere", "source"] {
+        database.run(&format!("CREATE TABLE {name} {table}"));
+    }
+    let count = "SELECT channel_id, count() AS messages FROM chat_events GROUP BY channel_id";
+    database.run(&format!("CREATE MATERIALIZED VIEW mine_feed TO mine AS {count}"));
+    database
+        .run("CREATE MATERIALIZED VIEW behind_feed TO behind_mine AS SELECT channel_id, messages FROM mine");
+    database.run(
+        "CREATE MATERIALIZED VIEW elsewhere_feed TO elsewhere AS SELECT channel_id, messages FROM source",
+    );
+    database.run(&format!(
+        "CREATE MATERIALIZED VIEW inner_feed ENGINE = SummingMergeTree ORDER BY channel_id AS {count}"
+    ));
+    let found = forgetful();
+    assert_eq!(found.len(), 3, "{found:?}");
+    assert!(found[0].starts_with("`views`.`.inner"), "{found:?}");
+    assert_eq!(found[1..], ["`views`.`behind_mine`", "`views`.`mine`"]);
+
+    // the advice that is given is enough
+    for table in found {
+        database
+            .run(&format!("ALTER TABLE {table} MODIFY SETTING non_replicated_deduplication_window = 10000"));
+    }
+    assert_eq!(forgetful(), Vec::<String>::new());
 }
 
 #[test]

@@ -102,11 +102,25 @@ fn migrate_when_there(checked: &Checked, stop: &AtomicBool, health: &SinkHealth)
     Ok(())
 }
 
-/// Brings the database up to date; what that took.
+/// Brings the database up to date; what that took. Warns of tables in which a repeated insert would count twice.
 pub(super) fn migrate(checked: &Checked) -> Result<Vec<Step>> {
-    let client = options(checked).client();
-    let target = target(checked);
-    super::runtime()?.block_on(clickhouse::migrate(&client, &target)).with_context(|| named(checked))
+    let (client, target) = (options(checked).client(), target(checked));
+    let up_to_date = async {
+        let applied = clickhouse::migrate(&client, &target).await.with_context(|| named(checked))?;
+        match clickhouse::tables_that_forget_tokens(&client, &target.database).await {
+            Ok(tables) => tables.iter().for_each(|table| {
+                tracing::warn!(
+                    "{table} is behind a materialized view and does not remember inserts: one that is repeated counts twice there; \
+                     run ALTER TABLE {table} MODIFY SETTING non_replicated_deduplication_window = 10000"
+                );
+            }),
+            Err(error) => {
+                tracing::warn!(%error, "cannot tell whether tables behind materialized views remember inserts");
+            }
+        }
+        Ok(applied)
+    };
+    super::runtime()?.block_on(up_to_date)
 }
 
 fn target(checked: &Checked) -> Target {

@@ -1,11 +1,12 @@
-//! A TCP proxy that loses what a network loses: an answer after the server has done the work, a request half-way.
+//! A TCP proxy that loses what a network loses, an answer after the server has done the work or a request half-way, and lets a witness
+//! look at requests before they pass.
 //!
 //! Always holds: bytes that pass are passed on as they are and in order. Does not know: HTTP.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 
 /// What is still to be lost, and what was.
@@ -17,6 +18,8 @@ pub struct Losses {
     pub requests: AtomicU32,
     pub answers_lost: AtomicU32,
     pub requests_lost: AtomicU32,
+    /// Sees every piece of every request before the server does.
+    pub witness: OnceLock<Box<dyn Fn(&[u8]) + Send + Sync>>,
 }
 
 impl Losses {
@@ -40,12 +43,15 @@ pub fn start(server_port: u16) -> (String, Arc<Losses>) {
             let (Ok(to_client), Ok(to_server)) = (client.try_clone(), server.try_clone()) else { continue };
             let (requests, answers) = (shared.clone(), shared.clone());
             thread::spawn(move || {
-                pass(client, to_server, |piece| {
-                    piece > 0 && requests.take(&requests.requests, &requests.requests_lost)
+                pass(client, to_server, |number, piece| {
+                    if let Some(witness) = requests.witness.get() {
+                        witness(piece);
+                    }
+                    number > 0 && requests.take(&requests.requests, &requests.requests_lost)
                 });
             });
             thread::spawn(move || {
-                pass(server, to_client, |_| answers.take(&answers.answers, &answers.answers_lost));
+                pass(server, to_client, |_, _| answers.take(&answers.answers, &answers.answers_lost));
             });
         }
     });
@@ -53,11 +59,11 @@ pub fn start(server_port: u16) -> (String, Arc<Losses>) {
 }
 
 /// Passes bytes on until one side ends, or a piece is lost; the pieces are numbered.
-fn pass(mut from: TcpStream, mut to: TcpStream, is_lost: impl Fn(u64) -> bool) {
+fn pass(mut from: TcpStream, mut to: TcpStream, is_lost: impl Fn(u64, &[u8]) -> bool) {
     let mut buffer = vec![0; 64 << 10];
-    for piece in 0.. {
+    for number in 0.. {
         match from.read(&mut buffer) {
-            Ok(length) if length > 0 && !is_lost(piece) => {
+            Ok(length) if length > 0 && !is_lost(number, &buffer[..length]) => {
                 if to.write_all(&buffer[..length]).is_err() {
                     break;
                 }

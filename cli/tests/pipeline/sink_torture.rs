@@ -1,5 +1,6 @@
 //! Two sinks and a ClickHouse server that are killed, answers and requests that are lost, sinks that come, go, and wake up after
-//! somebody has gone on in their place: in the end every event is one row, in its table and behind every materialized view.
+//! somebody has gone on in their place: in the end every event is one row, in its table and behind every materialized view; and no
+//! insert was sent before the log had its name.
 //!
 //! `OVATION_TORTURE_EVENTS` makes it longer:
 //! `OVATION_TORTURE_EVENTS=2000000 cargo test --release -p cli --test pipeline sink_torture -- --nocapture`
@@ -8,7 +9,8 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use devstack::{Part, Stack, StackOptions};
@@ -266,6 +268,43 @@ impl Drop for Torture<'_> {
     }
 }
 
+/// Looks, before the server gets an insert, whether the group's position says what it is: that is what a successor relies on.
+struct Witness {
+    log: BrokerLog,
+    prefix: String,
+    seen: AtomicU64,
+    unnamed: Mutex<Vec<String>>,
+}
+
+impl Witness {
+    fn look(&self, piece: &[u8]) {
+        let start = &piece[..piece.len().min(4_096)];
+        let start = String::from_utf8_lossy(start).replace("%2F", "/");
+        let Some((_, rest)) = start.split_once("insert_deduplication_token=") else { return };
+        let token = rest.split(['&', ' ']).next().unwrap_or_default();
+        // TOPIC/PARTITION/FROM-END/HISTORY/DAY
+        let words: Vec<&str> = token.split('/').collect();
+        let [topic, partition, range, history, _] = words[..] else {
+            panic!("a token of five words: {token}")
+        };
+        let end = range.split('-').next_back().expect("an end");
+        let partition = TopicPartition::new(topic, partition.parse().expect("a partition"));
+        // A broker that does not answer says nothing about the insert.
+        let group = format!("{}ovation-clickhouse", self.prefix);
+        let Ok(positions) = self.log.group_positions(&group, &[partition]) else { return };
+        self.seen.fetch_add(1, Ordering::AcqRel);
+        let position = positions.into_iter().next().flatten();
+        let is_named = position.as_ref().is_some_and(|position| {
+            let mut words = position.metadata.split([' ', '+', '=']);
+            let is_past = position.offset >= end.parse().expect("an offset");
+            is_past || (words.nth(2) == Some(history) && words.any(|word| word == end))
+        });
+        if !is_named {
+            self.unnamed.lock().expect("no panic").push(format!("{token}, the position is {position:?}"));
+        }
+    }
+}
+
 /// Adds up what each table is told, in a table of its own behind a materialized view.
 fn create_views(deployment: &Deployment) {
     for (_, table) in TABLES {
@@ -321,6 +360,14 @@ fn killed_sinks_and_servers_and_lost_answers_lose_and_double_nothing() {
     deployment.set("clickhouse.flush_rows", "400");
 
     let (log, chance) = (deployment.log(), Chance(seed));
+    let witness = Arc::new(Witness {
+        log: deployment.log(),
+        prefix: deployment.prefix.clone(),
+        seen: AtomicU64::new(0),
+        unnamed: Mutex::default(),
+    });
+    let looking = witness.clone();
+    assert!(losses.witness.set(Box::new(move |piece| looking.look(piece))).is_ok());
     let mut torture = Torture {
         deployment: &deployment,
         folder: folder.path(),
@@ -356,13 +403,20 @@ fn killed_sinks_and_servers_and_lost_answers_lose_and_double_nothing() {
     });
     println!(
         "sink torture: seed {seed}, {events} events at {rate}/s, disturbed for {disturbed_s} s, done after {} s; {:?}; \
-         {} answers and {} requests lost; {} starts failed and were repeated",
+         {} answers and {} requests lost; {} starts failed and were repeated; {} inserts looked at",
         started.elapsed().as_secs(),
         torture.counts,
         losses.answers_lost.load(Ordering::Relaxed),
         losses.requests_lost.load(Ordering::Relaxed),
         torture.restarts,
+        witness.seen.load(Ordering::Acquire),
     );
+    assert_eq!(
+        *witness.unnamed.lock().expect("no panic"),
+        Vec::<String>::new(),
+        "sent before they were named"
+    );
+    assert!(witness.seen.load(Ordering::Acquire) > 100, "hardly an insert was looked at");
     // the questions that follow are not to be lost
     losses.answers.store(0, Ordering::Release);
     losses.requests.store(0, Ordering::Release);

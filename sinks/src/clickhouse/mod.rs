@@ -29,6 +29,7 @@ mod sink;
 pub mod tables;
 mod takeover;
 pub mod verify;
+mod views;
 mod writer;
 
 pub use health::{SinkHealth, SinkStatus};
@@ -39,3 +40,4 @@ pub use options::{ClickHouseOptions, OptionsError};
 pub use rebuild::{RebuildError, rebuild_rollups};
 pub use retention::{Retention, RetentionError};
 pub use sink::{Backfill, SinkError, SinkSettings, group, run};
+pub use views::tables_that_forget_tokens;

@@ -232,3 +232,44 @@ impl Attempts {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use kafka::TopicPartition;
+    use schemas::Topic;
+
+    use super::super::tables::Table;
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn no_attempt_begins_before_the_lease_is_held() {
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+        let options = ClickHouseOptions { url: format!("http://{nobody}"), ..ClickHouseOptions::default() };
+        let lease = Arc::new(Lease::new(Duration::from_secs(600)));
+        let attempts = Attempts {
+            client: options.client(),
+            options,
+            permits: Semaphore::new(1),
+            health: Arc::default(),
+            lease: lease.clone(),
+        };
+        let insert = Insert {
+            table: Table::of(Topic::Chat),
+            token: "t".to_owned(),
+            body: "rows".into(),
+            rows: 1,
+            partition: TopicPartition::new("events.chat", 0),
+            offsets: (0, 1),
+            day: 0,
+            is_taken_over: false,
+        };
+        // Time passes by itself while nothing else can happen; an attempt would fail at once, since nobody is there.
+        let waiting = tokio::time::timeout(Duration::from_secs(3_600), attempts.attempt(&insert, false)).await;
+        assert!(waiting.is_err(), "{waiting:?}");
+        lease.renew(Instant::now());
+        let attempted = tokio::time::timeout(Duration::from_secs(3_600), attempts.attempt(&insert, false)).await;
+        assert!(matches!(attempted, Ok(Err(_))), "{attempted:?}");
+    }
+}
