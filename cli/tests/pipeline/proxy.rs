@@ -9,6 +9,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 
+/// What looks at the pieces of requests.
+pub type Witness = Box<dyn Fn(&[u8]) + Send + Sync>;
+
 /// What is still to be lost, and what was.
 #[derive(Default)]
 pub struct Losses {
@@ -19,7 +22,7 @@ pub struct Losses {
     pub answers_lost: AtomicU32,
     pub requests_lost: AtomicU32,
     /// Sees every piece of every request before the server does.
-    pub witness: OnceLock<Box<dyn Fn(&[u8]) + Send + Sync>>,
+    pub witness: OnceLock<Witness>,
 }
 
 impl Losses {
