@@ -6,6 +6,7 @@ mod clickhouse_support;
 mod exactly_once;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use clickhouse_support::values::{self, at, chat, leaderboard};
 use clickhouse_support::{Corner, PATIENCE, Published, eventually, folder, record};
@@ -375,6 +376,7 @@ fn clickhouse_away_for_a_while_is_waited_for() {
     let port = url.rsplit(':').next().expect("port").parse().expect("a number");
     let mut corner = Corner::without_tables("away");
     corner.settings.clickhouse.url = url;
+    corner.settings.clickhouse.flush_interval = Duration::from_secs(3);
     corner.settings.clickhouse.flush_rows = 200;
     corner.settings.clickhouse.flush_bytes = 1 << 16;
     corner.settings.clickhouse.buffer_bytes = 1 << 17;
@@ -398,6 +400,9 @@ fn clickhouse_away_for_a_while_is_waited_for() {
 
     let server = start(Part::Fixed(port));
     eventually("everything is read", || sink.health.status().records as usize >= records.len());
+    eventually("and the last of it written when its time has come", || {
+        sink.health.status().rows_buffered == 0
+    });
     let health = sink.health.clone();
     sink.stop().expect("stops in order");
     assert_everything_once(&corner);

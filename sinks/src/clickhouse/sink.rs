@@ -297,11 +297,12 @@ impl<L: Log> Sink<'_, L> {
 
     fn seal_what_is_due(&mut self) {
         let now = Instant::now();
-        let is_too_much = self.bytes() > self.options.buffer_bytes;
-        if now < self.next_flush && !is_too_much {
+        let is_due = now >= self.next_flush;
+        if is_due {
+            self.next_flush = now.max(self.next_flush + self.options.flush_interval);
+        } else if self.bytes() <= self.options.buffer_bytes {
             return;
         }
-        self.next_flush = now.max(self.next_flush + self.options.flush_interval);
         for lane in self.lanes.values_mut().filter(|lane| lane.is_idle()) {
             lane.seal();
         }

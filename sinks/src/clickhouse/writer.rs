@@ -245,7 +245,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn no_attempt_begins_before_the_lease_is_held() {
-        let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+        let nobody =
+            std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
         let options = ClickHouseOptions { url: format!("http://{nobody}"), ..ClickHouseOptions::default() };
         let lease = Arc::new(Lease::new(Duration::from_secs(600)));
         let attempts = Attempts {
@@ -266,10 +267,12 @@ mod tests {
             is_taken_over: false,
         };
         // Time passes by itself while nothing else can happen; an attempt would fail at once, since nobody is there.
-        let waiting = tokio::time::timeout(Duration::from_secs(3_600), attempts.attempt(&insert, false)).await;
+        let waiting =
+            tokio::time::timeout(Duration::from_secs(3_600), attempts.attempt(&insert, false)).await;
         assert!(waiting.is_err(), "{waiting:?}");
         lease.renew(Instant::now());
-        let attempted = tokio::time::timeout(Duration::from_secs(3_600), attempts.attempt(&insert, false)).await;
+        let attempted =
+            tokio::time::timeout(Duration::from_secs(3_600), attempts.attempt(&insert, false)).await;
         assert!(matches!(attempted, Ok(Err(_))), "{attempted:?}");
     }
 }
