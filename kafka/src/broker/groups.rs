@@ -63,8 +63,10 @@ impl BrokerLog {
     /// If somebody is in the group, or the broker cannot be reached.
     pub fn set_group_positions(&self, group: &str, positions: &[Position]) -> Result<(), LogError> {
         let failed = |error| plain(&format!("cannot set the positions of the group {group}"), &error);
-        let client = self.outsider(group)?;
-        client.commit(&offsets(positions).map_err(failed)?, CommitMode::Sync).map_err(failed)
+        let (client, positions) = (self.outsider(group)?, offsets(positions).map_err(failed)?);
+        // A commit does not wait until the group's coordinator is known, which takes a moment on a new broker; a question does.
+        client.committed_offsets(positions.clone(), self.inner.options.call_timeout).map_err(failed)?;
+        client.commit(&positions, CommitMode::Sync).map_err(failed)
     }
 
     /// Forgets a group and its positions.
