@@ -6,6 +6,8 @@
 
 mod away;
 mod backlog;
+mod crowd;
+mod fanout;
 mod formats;
 mod freshness;
 mod guarantees;
@@ -45,6 +47,8 @@ enum What {
     Freshness(freshness::Options),
     /// The ClickHouse server away for minutes while events go on.
     Away(away::Options),
+    /// Live frames to many clients: frames for each second of the gateway's CPU, memory, slow clients, a reconnect storm.
+    Fanout(fanout::Options),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -59,5 +63,6 @@ fn main() -> anyhow::Result<()> {
         What::Formats(options) => formats::measure(&binary, &options),
         What::Freshness(options) => freshness::measure(&binary, &options),
         What::Away(options) => away::measure(&binary, &options),
+        What::Fanout(options) => fanout::measure(&binary, &options),
     }
 }

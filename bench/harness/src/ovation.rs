@@ -2,6 +2,7 @@
 //!
 //! Always holds: everything it writes is in a folder that is deleted at the end. Does not know: what is measured.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -106,6 +107,11 @@ impl Bench {
         self.stack.kafka_brokers()
     }
 
+    /// The broker.
+    pub fn log(&self) -> &BrokerLog {
+        &self.log
+    }
+
     /// The registry's address.
     pub fn registry(&self) -> &str {
         self.stack.registry_url()
@@ -161,6 +167,22 @@ impl Bench {
     /// If it cannot be started.
     pub fn sink(&self, settings: &[(&str, &str)]) -> Result<Process> {
         self.role(&["sink", "clickhouse"], settings)
+    }
+
+    /// Starts `ovation dashboard` with these keys of the configuration set, and waits until it has read what there is. Where it listens.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn dashboard(&self, settings: &[(&str, &str)]) -> Result<(Process, SocketAddr)> {
+        let address = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let listen = address.to_string();
+        let process = self.role(&["dashboard"], &[settings, &[("dashboard.listen", &listen)]].concat())?;
+        let started = Instant::now();
+        while ureq::get(format!("http://{listen}/api/ready")).call().is_err() {
+            ensure!(started.elapsed() < DEADLINE, "the gateway is not ready");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok((process, address))
     }
 
     fn role(&self, arguments: &[&str], settings: &[(&str, &str)]) -> Result<Process> {
