@@ -382,7 +382,8 @@ impl Publisher {
     }
 }
 
-fn now_micros() -> i64 {
+/// The clock on the wall, in microseconds since 1970.
+pub fn now_micros() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as i64
 }
 

@@ -11,6 +11,7 @@ mod fanout;
 mod formats;
 mod freshness;
 mod guarantees;
+mod live;
 mod meter;
 mod ovation;
 mod recovery;
@@ -49,6 +50,8 @@ enum What {
     Away(away::Options),
     /// Live frames to many clients: frames for each second of the gateway's CPU, memory, slow clients, a reconnect storm.
     Fanout(fanout::Options),
+    /// From an event to the frame that a dashboard receives, stage by stage.
+    Live(live::Options),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -64,5 +67,6 @@ fn main() -> anyhow::Result<()> {
         What::Freshness(options) => freshness::measure(&binary, &options),
         What::Away(options) => away::measure(&binary, &options),
         What::Fanout(options) => fanout::measure(&binary, &options),
+        What::Live(options) => live::measure(&binary, &options),
     }
 }

@@ -134,10 +134,22 @@ impl Bench {
     /// # Errors
     /// If it cannot be started.
     pub fn start_simulating_chat(&self, count: u64, rate: u64) -> Result<Child> {
+        self.start_simulating_of(count, rate, &["--shares", "chat=1"])
+    }
+
+    /// The same with events of all kinds.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn start_simulating(&self, count: u64, rate: u64) -> Result<Child> {
+        self.start_simulating_of(count, rate, &[])
+    }
+
+    fn start_simulating_of(&self, count: u64, rate: u64, more: &[&str]) -> Result<Child> {
         let [count, rate] = [count.to_string(), rate.to_string()];
         let size = ["produce", "simulate", "--count", &count, "--rate", &rate];
-        let world = ["--channels", "1000", "--users", "100000", "--shares", "chat=1"];
-        Ok(self.command(&[&size[..], &world].concat()).stdout(Stdio::null()).spawn()?)
+        let world = ["--channels", "1000", "--users", "100000"];
+        Ok(self.command(&[&size[..], &world, more].concat()).stdout(Stdio::null()).spawn()?)
     }
 
     /// Publishes so many messages of so many users in 1,000 channels, `rate` a second of event time. The times are past, or they
@@ -159,6 +171,14 @@ impl Bench {
     /// If it cannot be started.
     pub fn process(&self, job: &str, settings: &[(&str, &str)]) -> Result<Process> {
         self.role(&["process", job], settings)
+    }
+
+    /// Starts `ovation process` with these keys of the configuration set: all jobs.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn process_all(&self, settings: &[(&str, &str)]) -> Result<Process> {
+        self.role(&["process"], settings)
     }
 
     /// Starts `ovation sink clickhouse` with these keys of the configuration set.

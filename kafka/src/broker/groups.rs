@@ -3,7 +3,10 @@
 //! Always holds: looking changes nothing, and joins nothing. Positions are set only while nobody is in the group: the broker
 //! refuses otherwise. Does not know: what the positions' texts mean.
 
+use std::time::{Duration, Instant};
+
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::log::{Committed, LogError, Position, TopicPartition};
@@ -12,6 +15,9 @@ use super::BrokerLog;
 use super::context::Quiet;
 use super::error::plain;
 use super::partitions::{committed_positions, list, offsets};
+
+/// How soon a group's coordinator is asked again that is not ready.
+const COORDINATOR_PAUSE: Duration = Duration::from_millis(100);
 
 /// A member of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,8 +58,9 @@ impl BrokerLog {
     ) -> Result<Vec<Option<Committed>>, LogError> {
         let failed = |error| plain(&format!("cannot get the positions of the group {group}"), &error);
         let client = self.outsider(group)?;
-        let found =
-            client.committed_offsets(list(partitions), self.inner.options.call_timeout).map_err(failed)?;
+        let timeout = self.inner.options.call_timeout;
+        let ask = || client.committed_offsets(list(partitions), timeout);
+        let found = self.once_there_is_a_coordinator(ask).map_err(failed)?;
         committed_positions(&found, partitions).map_err(failed)
     }
 
@@ -64,9 +71,7 @@ impl BrokerLog {
     pub fn set_group_positions(&self, group: &str, positions: &[Position]) -> Result<(), LogError> {
         let failed = |error| plain(&format!("cannot set the positions of the group {group}"), &error);
         let (client, positions) = (self.outsider(group)?, offsets(positions).map_err(failed)?);
-        // A commit does not wait until the group's coordinator is known, which takes a moment on a new broker; a question does.
-        client.committed_offsets(positions.clone(), self.inner.options.call_timeout).map_err(failed)?;
-        client.commit(&positions, CommitMode::Sync).map_err(failed)
+        self.once_there_is_a_coordinator(|| client.commit(&positions, CommitMode::Sync)).map_err(failed)
     }
 
     /// Forgets a group and its positions.
@@ -102,6 +107,31 @@ impl BrokerLog {
             }
         };
         partitions.iter().map(offset).collect()
+    }
+
+    /// Asks until the group's coordinator is known and has read what it is to know, which takes a moment where a broker has just started
+    /// or has given its groups to another; not beyond the call timeout.
+    fn once_there_is_a_coordinator<T>(&self, ask: impl Fn() -> KafkaResult<T>) -> KafkaResult<T> {
+        use RDKafkaErrorCode::{
+            CoordinatorLoadInProgress, CoordinatorNotAvailable, NotCoordinator, WaitingForCoordinator,
+        };
+        let deadline = Instant::now() + self.inner.options.call_timeout;
+        loop {
+            let answer = ask();
+            let is_none_yet = matches!(
+                answer.as_ref().err().and_then(KafkaError::rdkafka_error_code),
+                Some(
+                    CoordinatorLoadInProgress
+                        | CoordinatorNotAvailable
+                        | NotCoordinator
+                        | WaitingForCoordinator
+                )
+            );
+            if !is_none_yet || Instant::now() >= deadline {
+                return answer;
+            }
+            std::thread::sleep(COORDINATOR_PAUSE);
+        }
     }
 
     /// A client that names the group without joining it.
