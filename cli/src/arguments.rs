@@ -6,6 +6,10 @@ use std::str::FromStr;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use schemas::{Timestamp, Topic};
 
+mod dashboard;
+
+pub use dashboard::{DashboardArguments, DashboardCommand, TokenArguments};
+
 /// The event pipeline behind live moments: leaderboards, engagement, markets and moderation from Kafka, into ClickHouse and
 /// onto live dashboards.
 ///
@@ -74,7 +78,7 @@ pub enum Command {
     #[command(subcommand)]
     Sink(SinkCommand),
     /// Serve the live page and its WebSocket, SSE and HTTP interfaces.
-    Dashboard,
+    Dashboard(DashboardArguments),
     /// Run jobs over recorded files without Kafka and print what they would publish, one JSON object a line.
     DryRun(DryRunArguments),
     /// Look after ClickHouse.

@@ -1,4 +1,6 @@
 //! Logs: to standard error, as text or as JSON, at the level that `RUST_LOG` or `--log` asks for.
+//!
+//! Always holds: the library of WebSockets is not asked for its traces, which have every message in them, with its token.
 
 use std::io::{IsTerminal, Write};
 
@@ -6,9 +8,14 @@ use tracing_subscriber::EnvFilter;
 
 use crate::arguments::{Arguments, LogFormat};
 
+/// What must not be traced.
+const MESSAGES_IN_TRACES: [&str; 2] = ["tungstenite=info", "tokio_tungstenite=info"];
+
 /// Starts logging.
 pub(crate) fn start(arguments: &Arguments) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(&arguments.log));
+    let filter =
+        MESSAGES_IN_TRACES.iter().filter_map(|rule| rule.parse().ok()).fold(filter, EnvFilter::add_directive);
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -128,6 +128,64 @@ async fn a_heartbeat_carries_an_id_to_resume_from() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn two_gateways_show_the_same_and_either_goes_on_where_the_other_was() {
+    let mut results = Results::new("");
+    let fill = |results: &mut Results, from: i64| {
+        for number in from..from + 30 {
+            // keys of both partitions, so that the gateways read them in orders of their own
+            let channel = format!("twitch:{}", number % 5);
+            results.put(&channel, &engagement(&channel, number * 60, number, 10));
+            results.put(&channel, &board("top_chatters", &channel, Some(600 + number), &[("ada", number)]));
+            results.put(&channel, &flag(&channel, &format!("m-{number}"), number, "x"));
+        }
+    };
+    fill(&mut results, 0);
+    let gateways =
+        [Gateway::start(&results.log, options()).await, Gateway::start(&results.log, options()).await];
+    let shown = |items: &[serde_json::Value]| {
+        let slot = |item: &serde_json::Value| {
+            let time = if item["kind"] == "leaderboards" { &json!(null) } else { &item["as_of"] };
+            (format!("{} {} {time}", item["kind"], item["key"]), item["value"].clone())
+        };
+        items.iter().map(slot).collect::<HashMap<_, _>>()
+    };
+    let mut one = Client::subscribed(&gateways[0], ALL).await;
+    let mut known = one.snapshot().await;
+    let other = Client::subscribed(&gateways[1], ALL).await.snapshot().await;
+    assert_eq!(shown(&known), shown(&other), "the same input, the same values");
+
+    // the connection is lost in the middle of changes; the balancer chooses the other gateway
+    fill(&mut results, 30);
+    let last = one.next().await;
+    drop(one);
+    known.push(last.clone());
+    let resume = format!(r#"{},"resume":{}}}"#, ALL.strip_suffix('}').unwrap(), last["id"]);
+    let all_in = |health: &serde_json::Value| health["pipeline"]["results"] == 180;
+    gateways[1].wait_for_health(all_in).await;
+    gateways[0].wait_for_health(all_in).await;
+    let mut two = Client::subscribed(&gateways[1], &resume).await;
+    let items = two.snapshot().await;
+    assert_eq!(shown(&items).len(), items.len(), "nothing twice");
+    let fresh = Client::subscribed(&gateways[0], ALL).await.snapshot().await;
+    assert_eq!(shown(&items), shown(&fresh), "no hole");
+    fill(&mut results, 60);
+    let mut offset_before = items.iter().map(offset).max().expect("items");
+    let mut now = shown(&items);
+    gateways[0].wait_for_health(|health| health["pipeline"]["results"] == 270).await;
+    let fresh = Client::subscribed(&gateways[0], ALL).await.snapshot().await;
+    while now != shown(&fresh) {
+        let change = two.next().await;
+        assert_eq!(change["type"], "change");
+        assert!(offset(&change) > offset_before, "no repeat");
+        offset_before = offset(&change);
+        now.extend(shown(&[change]));
+    }
+    for gateway in gateways {
+        gateway.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn too_old_an_id_is_answered_with_a_snapshot_instead_of_a_hole() {
     let mut results = Results::new("");
     let mut set_up = options();
@@ -240,6 +298,59 @@ async fn wrong_messages_get_an_error_frame_and_a_close_code() {
     assert_eq!((status, body.contains("leaderboards, engagement")), (400, true));
     let (status, _, body) = gateway.get("/sse?subscribe=nonsense", &[]).await;
     assert_eq!((status, body.contains("not JSON")), (400, true));
+    gateway.stop().await;
+}
+
+/// Bytes from a seed: half of them a mutilated message.
+fn noise(seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    let mut bytes = ALL.as_bytes().to_vec();
+    if next() % 2 == 0 {
+        bytes = (0..next() % 300).map(|_| next() as u8).collect();
+    }
+    for _ in 0..1 + next() % 4 {
+        let at = next() as usize % bytes.len().max(1);
+        match next() % 3 {
+            0 => bytes.truncate(at),
+            1 => bytes.insert(at.min(bytes.len()), next() as u8),
+            _ => bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte = next() as u8),
+        }
+    }
+    bytes
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_a_client_sends_is_answered_as_documented() {
+    let results = Results::new("");
+    let gateway = Gateway::start(&results.log, options()).await;
+    for seed in 0..300 {
+        let bytes = noise(seed);
+        let message = match String::from_utf8(bytes) {
+            Ok(text) => WsMessage::text(text),
+            Err(error) if seed % 2 == 0 => WsMessage::binary(error.into_bytes()),
+            Err(error) => WsMessage::text(String::from_utf8_lossy(error.as_bytes()).into_owned()),
+        };
+        let mut client = Client::connect(&gateway).await;
+        client.0.send(message.clone()).await.expect("sent");
+        let frame = client.next().await;
+        match frame["type"].as_str() {
+            Some("snapshot") => {}
+            Some("error") => {
+                let known = ["bad_message", "binary_message"];
+                assert!(known.contains(&frame["code"].as_str().unwrap()), "{message:?}: {frame}");
+                let close = client.next_message().await;
+                assert!(matches!(close, WsMessage::Close(Some(_))), "{message:?}: {close:?}");
+            }
+            other => panic!("{message:?}: {other:?}"),
+        }
+    }
+    assert_eq!(gateway.get("/api/health", &[]).await.0, 200);
     gateway.stop().await;
 }
 

@@ -18,6 +18,7 @@ struct Report<'a> {
     clickhouse: String,
     clickhouse_database: &'a str,
     dashboard: String,
+    dashboard_readers: String,
     jobs: Vec<JobReport>,
 }
 
@@ -45,12 +46,15 @@ struct Snapshots {
 }
 
 pub(super) fn run(checked: &Checked, format: OutputFormat) -> Result<()> {
+    // keys that cannot be read are part of what is wrong
+    checked.dashboard_options()?;
     let report = Report {
         kafka: checked.brokers(),
         schema_registry: checked.schema_registry_url(),
         clickhouse: checked.clickhouse_url(),
         clickhouse_database: &checked.config.clickhouse.database,
-        dashboard: format!("http://{}", checked.config.dashboard.listen),
+        dashboard: format!("{}://{}", checked.dashboard_scheme(), checked.config.dashboard.listen),
+        dashboard_readers: checked.dashboard_readers(),
         jobs: checked.jobs.iter().filter_map(|job| job_report(checked, job)).collect(),
     };
     match format {
@@ -90,7 +94,7 @@ fn lines(report: &Report<'_>) -> Vec<String> {
         format!("kafka: {}", report.kafka),
         format!("schema registry: {}", report.schema_registry),
         format!("clickhouse: {}, database {}", report.clickhouse, report.clickhouse_database),
-        format!("dashboard: {}", report.dashboard),
+        format!("dashboard: {}, {}", report.dashboard, report.dashboard_readers),
     ];
     report.jobs.iter().for_each(|job| lines.extend(job_lines(job)));
     lines

@@ -33,7 +33,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
         Command::Process { jobs } => process::run(&checked, &jobs),
         Command::Jobs(command) => jobs::run(&checked, &command),
         Command::Sink(SinkCommand::Clickhouse) => clickhouse::sink(&checked),
-        Command::Dashboard => dashboard::run(&checked),
+        Command::Dashboard(arguments) => dashboard::run(&checked, arguments.command.as_ref()),
         Command::DryRun(arguments) => dry_run::run(&checked, &arguments),
         Command::Clickhouse(command) => clickhouse::run(&checked, &command),
         Command::Check { output } => check::run(&checked, output),

@@ -4,6 +4,7 @@
 //! what would be right; nothing starts half-way. Every key can be overridden by the environment: `kafka.brokers` by
 //! `OVATION__KAFKA__BROKERS`. Does not know: what the values are used for.
 
+mod dashboard;
 mod environment;
 mod locate;
 mod sections;
@@ -17,7 +18,8 @@ use processors::Job;
 use processors::config::ConfigError;
 use sinks::clickhouse::Retention;
 
-pub use sections::{Config, GroupProtocol, Guarantee, std_duration};
+pub use dashboard::key_bytes;
+pub use sections::{Config, GroupProtocol, Guarantee, TokenKey, std_duration};
 
 /// The configuration that is used where there is no file: the repository's own `ovation.toml`.
 pub const DEFAULT_TEXT: &str = include_str!("../../../ovation.toml");
@@ -191,6 +193,7 @@ fn check(config: &Config) -> Vec<ConfigError> {
     let fits = every >= Duration::from_secs(1) && every <= Duration::from_secs(3600);
     require(fits, "snapshots.every", "must be between 1s and 1h");
     require((1..=100).contains(&config.snapshots.keep), "snapshots.keep", "must be between 1 and 100");
+    errors.extend(dashboard::check(&config.dashboard));
     errors
 }
 

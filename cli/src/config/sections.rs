@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use processors::config::{Duration as Span, JobConfig};
 use serde::Deserialize;
+use sinks::dashboard::access::TokenAlgorithm;
 
 /// The file as written.
 #[derive(Clone, Debug, Deserialize)]
@@ -165,11 +166,65 @@ pub struct Dashboard {
     pub listen: SocketAddr,
     /// Pages of other origins that may connect.
     pub allowed_origins: Vec<String>,
+    /// What may be read without a token; none: everything of the local stack, nothing of other servers.
+    pub anonymous: Option<Anonymous>,
+    /// What tokens are checked with.
+    pub keys: Vec<TokenKey>,
+    /// Whom tokens must be meant for (`aud`); none: they must not say.
+    pub audience: Option<String>,
+    /// Live connections at a time, ...
+    pub connections_max: usize,
+    /// ... and of these from one address.
+    pub connections_per_address_max: usize,
+    /// Messages of one connection in a second.
+    pub messages_per_second_max: u32,
+    /// Proxies whose `X-Forwarded-For` is believed: addresses and networks.
+    pub trusted_proxies: Vec<String>,
+    /// The certificate (PEM); none: HTTP in the clear.
+    pub tls_certificate: Option<PathBuf>,
+    /// Its private key (PEM).
+    pub tls_key: Option<PathBuf>,
+}
+
+/// What may be read without a token.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged, expecting = "expected true, false or a list of selectors such as { kind = \"markets\" }")]
+pub enum Anonymous {
+    /// Everything or nothing.
+    All(bool),
+    /// What these selectors match.
+    Some(Vec<serde_json::Map<String, serde_json::Value>>),
+}
+
+/// `[[dashboard.keys]]`; where a key is, never the key itself.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenKey {
+    /// The name by which tokens choose it.
+    pub kid: String,
+    /// How its tokens are signed.
+    pub algorithm: TokenAlgorithm,
+    /// The file that has it, ...
+    pub file: Option<PathBuf>,
+    /// ... or the environment variable.
+    pub env: Option<String>,
 }
 
 impl Default for Dashboard {
     fn default() -> Self {
-        Dashboard { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), allowed_origins: Vec::new() }
+        Dashboard {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            allowed_origins: Vec::new(),
+            anonymous: None,
+            keys: Vec::new(),
+            audience: None,
+            connections_max: 10_000,
+            connections_per_address_max: 1_000,
+            messages_per_second_max: 10,
+            trusted_proxies: Vec::new(),
+            tls_certificate: None,
+            tls_key: None,
+        }
     }
 }
 

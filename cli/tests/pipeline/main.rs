@@ -13,4 +13,5 @@ mod recordings;
 mod simulated;
 mod sink_torture;
 mod speeds;
+mod tokens;
 mod torture;

@@ -1,7 +1,8 @@
 //! The routes: page and assets, health, snapshot, and the two live protocols.
 //!
 //! Always holds: every answer carries the security headers; the page loads nothing from elsewhere; a page of another
-//! origin gets nothing unless the configuration lets it. Does not know: how the live protocols work.
+//! origin gets nothing unless the configuration lets it; results go only to whoever may read them. Tokens are in no answer
+//! and in no log. Does not know: how the live protocols work, what makes a token good.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,15 +10,19 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Query, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use rust_embed::RustEmbed;
 use serde_json::{Map, Value as Json, json};
 
+use super::accept::Peer;
+use super::access::Grant;
 use super::hub::{Hub, Reader, now_micros};
-use super::selector::{BadMessage, Filter, Subscribe};
+use super::limits::{Place, Places};
+use super::refused::Refused;
+use super::selector::{BadMessage, Filter, Kind, Selectors, SeriesKey};
 use super::{DashboardOptions, socket, sse};
 
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
@@ -36,11 +41,25 @@ pub struct Shared {
     pub hub: Arc<Hub>,
     /// The set-up.
     pub options: Arc<DashboardOptions>,
+    /// Places for clients with a live connection.
+    pub connections: Arc<Places>,
+}
+
+impl Shared {
+    /// A place for one more live connection.
+    ///
+    /// # Errors
+    /// If there is none, for all or for this address.
+    pub fn connect(&self, peer: Peer, headers: &HeaderMap) -> Result<Place, Refused> {
+        let address = self.options.clients.client_address(peer.0, headers);
+        Ok(self.connections.take(Some(address))?)
+    }
 }
 
 /// All routes.
 pub fn router(hub: Arc<Hub>, options: DashboardOptions) -> Router {
-    let shared = Shared { hub, options: Arc::new(options) };
+    let connections = options.clients.connections();
+    let shared = Shared { hub, options: Arc::new(options), connections };
     Router::new()
         .route("/api/health", get(health))
         .route("/api/ready", get(ready))
@@ -52,32 +71,34 @@ pub fn router(hub: Arc<Hub>, options: DashboardOptions) -> Router {
         .with_state(shared)
 }
 
-/// A short answer in JSON: `{"error":{"code":...,"message":...}}`.
-pub fn refusal(status: StatusCode, code: &str, message: &str) -> Response {
-    let body = json!({ "error": { "code": code, "message": message } }).to_string();
-    (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+/// The token in `Authorization: Bearer`.
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// What a client asked for in the query: `subscribe=` with a JSON list, or the fields of one selector.
+/// What is asked for in the query, as far as it may be read: `subscribe=` with a JSON list, or the fields of one selector.
+/// What else the query may have is in `others`.
 ///
 /// # Errors
-/// As [`Filter::from_json`].
-pub fn subscription(
+/// If it makes no sense, or nothing of a selector may be read.
+pub fn filter(
     query: &HashMap<String, String>,
+    others: &[&str],
     selectors_max: usize,
-    resume: Option<String>,
-) -> Result<Subscribe, BadMessage> {
+    grant: &Grant,
+) -> Result<Filter, Refused> {
     let list = match query.get("subscribe") {
         Some(text) => serde_json::from_str(text)
             .map_err(|error| BadMessage(format!("`subscribe` is not JSON: {error}")))?,
         None => {
-            let fields = query.iter().filter(|(name, _)| *name != "resume");
+            let fields = query.iter().filter(|(name, _)| !others.contains(&name.as_str()));
             let fields = fields.map(|(name, value)| (name.clone(), Json::from(value.as_str())));
             Json::Array(vec![Json::Object(fields.collect::<Map<_, _>>())])
         }
     };
-    let resume = resume.or_else(|| query.get("resume").cloned());
-    Ok(Subscribe { filter: Filter::from_json(&list, selectors_max)?, resume })
+    let asked = Selectors::from_json(&list, "subscribe", selectors_max)?;
+    Ok(Filter::new(asked, grant.readable.clone())?)
 }
 
 /// Checks the origin, and puts the headers that every answer has.
@@ -87,16 +108,21 @@ async fn guard(State(shared): State<Shared>, request: Request, next: Next) -> Re
         .as_ref()
         .filter(|origin| is_allowed(origin, request.headers(), &shared.options.allowed_origins));
     let mut response = match (&origin, allowed) {
-        (Some(_), None) => {
-            let message = "pages of this origin may not connect; see `dashboard.allowed_origins`";
-            refusal(StatusCode::FORBIDDEN, "origin", message)
-        }
+        (Some(_), None) => Refused::Origin.into_response(),
+        // a page of another origin that wants to send a token is asked for by its browser first
+        (Some(_), Some(_)) if request.method() == Method::OPTIONS => StatusCode::NO_CONTENT.into_response(),
         _ => next.run(request).await,
     };
     let headers = response.headers_mut();
     if let Some(origin) = allowed {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-        headers.insert(header::VARY, HeaderValue::from_static("origin"));
+        headers.append(header::VARY, HeaderValue::from_static("origin"));
+        for (name, value) in [
+            (header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization, if-none-match, last-event-id"),
+            (header::ACCESS_CONTROL_EXPOSE_HEADERS, "etag"),
+        ] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
     }
     for (name, value) in [
         (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
@@ -117,7 +143,11 @@ fn is_allowed(origin: &HeaderValue, headers: &HeaderMap, allowed: &[String]) -> 
     is_own || allowed.iter().any(|entry| entry == "*" || entry == origin)
 }
 
-async fn health(State(shared): State<Shared>) -> Response {
+/// For whoever looks after the gateway; what the pipeline is about, for those who may read that.
+async fn health(State(shared): State<Shared>, headers: HeaderMap) -> Response {
+    let key = SeriesKey { kind: Kind::Health, parts: Vec::new() };
+    let grant = shared.options.access.grant(bearer(&headers));
+    let may_read_all = grant.is_ok_and(|grant| grant.readable.match_any(&key, true));
     let (pipeline, computed_at) = shared.hub.pipeline();
     let (as_of, watermark, entries, bytes) = {
         let store = shared.hub.store();
@@ -126,19 +156,21 @@ async fn health(State(shared): State<Shared>) -> Response {
     };
     let now = now_micros();
     let age_ms = |instant: Option<i64>| instant.map(|at| now.saturating_sub(at) / 1_000);
-    let body = json!({
+    let mut body = json!({
         "state": pipeline["state"],
         "server_time": now,
         "as_of": as_of,
         "watermark": watermark,
         "age_ms": age_ms(computed_at),
         "event_age_ms": age_ms(as_of),
-        "connections": shared.hub.connection_count(),
+        "connections": shared.connections.count(),
         "entries": entries,
         "bytes": bytes,
         "epoch": shared.hub.epoch(),
-        "pipeline": pipeline,
     });
+    if may_read_all {
+        body["pipeline"] = pipeline;
+    }
     ([(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
 }
 
@@ -152,20 +184,38 @@ async fn ready(State(shared): State<Shared>) -> Response {
     }
 }
 
-async fn snapshot(State(shared): State<Shared>, Query(query): Query<HashMap<String, String>>) -> Response {
-    let limits = shared.options.clients;
-    let request = match subscription(&query, limits.selectors_max, None) {
-        Ok(request) => Subscribe { resume: None, ..request },
-        Err(error) => return refusal(StatusCode::BAD_REQUEST, "bad_request", &error.0),
-    };
+/// The state now; 304 if the client has it already.
+async fn snapshot(
+    State(shared): State<Shared>,
+    Query(query): Query<HashMap<String, String>>,
+    headers: HeaderMap,
+) -> Result<Response, Refused> {
+    let options = &shared.options;
+    let grant = options.access.grant(bearer(&headers))?;
+    let filter = filter(&query, &["resume"], options.clients.selectors_max, &grant)?;
     if !shared.hub.is_caught_up() {
-        let message = "the gateway is still reading what was there when it started";
-        let mut response = refusal(StatusCode::SERVICE_UNAVAILABLE, "catching_up", message);
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
-        return response;
+        return Err(Refused::CatchingUp);
     }
-    let text = Reader::whole(&shared.hub, &request.filter);
-    ([(header::CONTENT_TYPE, "application/json")], axum::body::Bytes::from(text)).into_response()
+    let (text, name) = Reader::whole(&shared.hub, &filter);
+    // weak: the same items, though the frame around them tells of a later moment
+    let tag = format!("W/\"{name}\"");
+    let caching = [
+        (header::ETAG, tag.clone()),
+        (header::CACHE_CONTROL, "private, no-cache".to_owned()),
+        (header::VARY, "authorization".to_owned()),
+    ];
+    if knows(&headers, &tag) {
+        return Ok((StatusCode::NOT_MODIFIED, caching).into_response());
+    }
+    let content_type = [(header::CONTENT_TYPE, "application/json")];
+    Ok((caching, content_type, axum::body::Bytes::from(text)).into_response())
+}
+
+/// True if the client says that it has what this tag names.
+fn knows(headers: &HeaderMap, tag: &str) -> bool {
+    let known = headers.get(header::IF_NONE_MATCH).and_then(|known| known.to_str().ok()).unwrap_or_default();
+    let bare = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    known.split(',').any(|known| bare(known) == bare(tag))
 }
 
 fn content_type(path: &str) -> &'static str {
@@ -190,15 +240,14 @@ async fn asset(uri: Uri, headers: HeaderMap) -> Response {
         path => path,
     };
     let Some(file) = Page::get(path) else {
-        return refusal(StatusCode::NOT_FOUND, "not_found", "there is nothing at this address");
+        return Refused::NotFound.into_response();
     };
     let hash = file.metadata.sha256_hash();
     let tag: String = hash[..16].iter().map(|byte| format!("{byte:02x}")).collect();
     let tag = format!("\"{tag}\"");
     let caching =
         if path.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
-    let is_same = headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
-    let (status, body) = if is_same {
+    let (status, body) = if knows(&headers, &tag) {
         (StatusCode::NOT_MODIFIED, Body::empty())
     } else {
         (StatusCode::OK, Body::from(file.data))

@@ -5,8 +5,7 @@
 //! Does not know: sockets, Kafka.
 
 use std::collections::VecDeque;
-use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -17,7 +16,7 @@ use tokio::time::Instant;
 
 use super::frame::{self, Stand};
 use super::row::Row;
-use super::selector::{Filter, Subscribe};
+use super::selector::Filter;
 use super::store::{Store, StoreLimits};
 
 /// How much of the log one step of a reader takes, so that no reader holds the lock for long.
@@ -38,24 +37,13 @@ pub struct Hub {
     head: watch::Sender<u64>,
     caught_up: watch::Sender<bool>,
     closing: watch::Sender<bool>,
-    connections: AtomicUsize,
-    connections_max: usize,
     pipeline: Mutex<(Json, Option<i64>)>,
-}
-
-/// One of the limited number of connections; given back when dropped.
-pub struct Connection(Arc<Hub>);
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.0.connections.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 impl Hub {
     /// An empty store with an epoch of its own.
     #[must_use]
-    pub fn new(limits: StoreLimits, connections_max: usize) -> Arc<Self> {
+    pub fn new(limits: StoreLimits) -> Arc<Self> {
         // a hasher's random keys: no two processes share an epoch, and no clock is trusted to move forward
         let epoch: Arc<str> = format!("{:016x}", RandomState::new().hash_one(now_micros())).into();
         Arc::new(Hub {
@@ -64,8 +52,6 @@ impl Hub {
             head: watch::Sender::new(0),
             caught_up: watch::Sender::new(false),
             closing: watch::Sender::new(false),
-            connections: AtomicUsize::new(0),
-            connections_max,
             pipeline: Mutex::new((json!({ "state": "catching_up" }), None)),
         })
     }
@@ -129,19 +115,6 @@ impl Hub {
         self.closing.subscribe()
     }
 
-    /// How many clients are connected.
-    #[must_use]
-    pub fn connection_count(&self) -> usize {
-        self.connections.load(Ordering::Relaxed)
-    }
-
-    /// A place for one more client; none if all are taken.
-    pub fn connect(self: &Arc<Self>) -> Option<Connection> {
-        let count = self.connections.fetch_add(1, Ordering::Relaxed);
-        let connection = Connection(Arc::clone(self));
-        (count < self.connections_max).then_some(connection)
-    }
-
     /// Where a frame for a reader that has seen everything up to `offset` stands.
     pub fn with_stand<R>(&self, offset: u64, make: impl FnOnce(&Stand<'_>) -> R) -> R {
         let (as_of, watermark) = self.store().freshness();
@@ -186,14 +159,14 @@ pub struct Frame {
 }
 
 impl Reader {
-    /// For what a client asked. Changes that follow each other within `frame_interval` are conflated.
+    /// For what a client is to be shown, after the frame of the id `resume`, if it can be continued there. Changes that follow
+    /// each other within `frame_interval` are conflated.
     #[must_use]
-    pub fn new(hub: &Arc<Hub>, request: Subscribe, frame_interval: Duration) -> Self {
+    pub fn new(hub: &Arc<Hub>, filter: Filter, resume: Option<&str>, frame_interval: Duration) -> Self {
         let store = hub.store();
-        let resumed = request
-            .resume
-            .and_then(|id| frame::offset_of(&hub.epoch, &id))
-            .filter(|offset| store.can_continue(*offset, &request.filter));
+        let resumed = resume
+            .and_then(|id| frame::offset_of(&hub.epoch, id))
+            .filter(|offset| store.can_continue(*offset, &filter));
         let mode = match resumed {
             Some(_) => Mode::Resumed,
             None => Mode::Snapshot { part: 0, target: store.head() },
@@ -201,7 +174,7 @@ impl Reader {
         drop(store);
         Reader {
             hub: Arc::clone(hub),
-            filter: request.filter,
+            filter,
             offset: resumed.unwrap_or(0),
             mode,
             head: hub.head.subscribe(),
@@ -245,11 +218,14 @@ impl Reader {
         }
     }
 
-    /// What a new reader would get now, as one snapshot frame.
+    /// What a new reader would get now, as one snapshot frame, and a name for it: the same as long as the items are the same.
     #[must_use]
-    pub fn whole(hub: &Hub, filter: &Filter) -> Utf8Bytes {
+    pub fn whole(hub: &Hub, filter: &Filter) -> (Utf8Bytes, String) {
         let batch = hub.store().read(0, filter, usize::MAX, usize::MAX);
-        hub.with_stand(batch.offset, |stand| stand.snapshot(0, true, &batch.frames))
+        let mut offsets = DefaultHasher::new();
+        batch.frames.iter().for_each(|(offset, _)| offset.hash(&mut offsets));
+        let name = format!("{}-{}-{:016x}", hub.epoch, batch.frames.len(), offsets.finish());
+        (hub.with_stand(batch.offset, |stand| stand.snapshot(0, true, &batch.frames)), name)
     }
 
     fn start_over(&mut self) {
@@ -300,7 +276,7 @@ async fn wait<T>(receiver: &mut watch::Receiver<T>) {
 #[cfg(test)]
 mod tests {
     use super::super::row::Slot;
-    use super::super::selector::{Kind, SeriesKey};
+    use super::super::selector::{Kind, Selectors, SeriesKey, Subscribe};
     use super::*;
     use std::collections::BTreeMap;
 
@@ -321,8 +297,13 @@ mod tests {
         }
     }
 
+    fn filter(message: &str) -> Filter {
+        let asked = Subscribe::parse(message, 8).expect("a message").asked;
+        Filter::new(asked, Selectors::everything()).expect("all may be read")
+    }
+
     fn reader(hub: &Arc<Hub>, message: &str) -> Reader {
-        Reader::new(hub, Subscribe::parse(message, 8).expect("a message"), Duration::ZERO)
+        Reader::new(hub, filter(message), None, Duration::ZERO)
     }
 
     /// What is there for the reader now.
@@ -344,7 +325,7 @@ mod tests {
 
     #[test]
     fn a_frame_is_encoded_once_and_shared() {
-        let hub = Hub::new(StoreLimits::default(), 10);
+        let hub = Hub::new(StoreLimits::default());
         let mut readers: Vec<_> = (0..3).map(|_| reader(&hub, ALL)).collect();
         for reader in &mut readers {
             assert_eq!(frames_now(reader).len(), 1, "an empty snapshot");
@@ -358,12 +339,12 @@ mod tests {
     #[test]
     fn the_longest_unchanged_goes_first_and_memory_is_bounded() {
         let limits = StoreLimits { entries_max: 3, bytes_max: 100_000, ..StoreLimits::default() };
-        let hub = Hub::new(limits, 10);
+        let hub = Hub::new(limits);
         for series in 0..3 {
             hub.publish(&[row(Kind::Leaderboards, series, 0, 0)]);
         }
         hub.publish(&[row(Kind::Leaderboards, 0, 0, 1), row(Kind::Leaderboards, 9, 0, 1)]);
-        let whole = Reader::whole(&hub, &Subscribe::parse(ALL, 8).expect("a message").filter);
+        let (whole, _) = Reader::whole(&hub, &filter(ALL));
         let whole: Json = serde_json::from_str(&whole).expect("JSON");
         let kept = whole["items"].as_array().expect("items").iter().map(|item| item["key"]["board"].as_str());
         assert_eq!(kept.collect::<Vec<_>>(), [Some("2"), Some("0"), Some("9")]);
@@ -376,7 +357,7 @@ mod tests {
 
     #[test]
     fn a_heartbeat_between_frames_does_not_claim_those_still_to_come() {
-        let hub = Hub::new(StoreLimits::default(), 10);
+        let hub = Hub::new(StoreLimits::default());
         let mut reader = reader(&hub, ALL);
         frames_now(&mut reader);
         let rows: Vec<_> = (0..5).map(|series| row(Kind::Leaderboards, series, 0, 0)).collect();
@@ -449,7 +430,7 @@ mod tests {
         #[test]
         fn a_client_converges_on_what_is_kept(steps in proptest::collection::vec(step(), 1..200)) {
             let limits = StoreLimits { candles_max: 4, flags_max: 3, entries_max: 20, ..StoreLimits::default() };
-            let hub = Hub::new(limits, 10);
+            let hub = Hub::new(limits);
             let mut reader = self::reader(&hub, ALL);
             let mut known = Known::default();
             for (value, step) in steps.iter().chain([&Step::Read]).enumerate() {
@@ -457,15 +438,12 @@ mod tests {
                     Step::Put(kind, series, time) => hub.publish(&[row(*kind, *series, *time, value as u32)]),
                     Step::Read => frames_now(&mut reader).iter().for_each(|frame| known.take(frame, &hub)),
                     Step::Reconnect => {
-                        let mut request = Subscribe::parse(ALL, 8).expect("a message");
-                        request.resume.clone_from(&known.id);
-                        reader = Reader::new(&hub, request, Duration::ZERO);
+                        reader = Reader::new(&hub, filter(ALL), known.id.as_deref(), Duration::ZERO);
                     }
                 }
             }
             let mut kept = Known::default();
-            let filter = Subscribe::parse(ALL, 8).expect("a message").filter;
-            let text = Reader::whole(&hub, &filter);
+            let (text, _) = Reader::whole(&hub, &filter(ALL));
             let offset = hub.store().head();
             kept.take(&Frame { offset, text }, &hub);
             for (slot, value) in &kept.slots {

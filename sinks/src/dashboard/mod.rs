@@ -4,22 +4,29 @@
 //!
 //! Always holds: memory is bounded whatever the topics hold ([`StoreLimits`]) and however slow a client is (a client
 //! costs an offset and a filter); a frame is encoded once however many clients receive it; a client never sees an
-//! older change after a newer one.
+//! older change after a newer one, and nothing that it may not read ([`access`]).
 //!
-//! Does not know: where schemas come from (the caller's look-up), who may see what, or any event topic.
+//! Does not know: where schemas come from (the caller's look-up), where keys come from, or any event topic.
 //!
-//! Reading order: [`selector`] and [`row`], then [`store`], [`hub`], [`feed`], then [`http`], [`socket`], [`sse`].
+//! Reading order: [`selector`] and [`row`], then [`store`], [`hub`], [`feed`], then [`access`], [`limits`], [`accept`],
+//! then [`refused`], [`http`], [`socket`], [`sse`].
 
+pub mod accept;
+pub mod access;
+mod crypto;
 pub mod feed;
 pub mod frame;
 pub mod http;
 pub mod hub;
+pub mod limits;
 pub mod pipeline;
+pub mod refused;
 pub mod row;
 pub mod selector;
 pub mod socket;
 pub mod sse;
 pub mod store;
+pub mod tls;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -30,11 +37,22 @@ use std::time::Duration;
 use anyhow::Context;
 use kafka::Log;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_rustls::rustls::ServerConfig;
 
+pub use access::Access;
+pub use limits::ClientLimits;
 pub use store::StoreLimits;
+pub use tls::TlsFiles;
 
+use accept::Server;
 use feed::{Feed, FeedOptions};
 use hub::Hub;
+
+/// The contract; its example in Rust is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/live-api.md")]
+pub struct Contract;
 
 /// After the shutdown signal connections have this long to end by themselves.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(3);
@@ -52,14 +70,18 @@ pub struct DashboardOptions {
     pub catch_up_records_max: i64,
     /// How much is kept in memory.
     pub store: StoreLimits,
-    /// What clients may ask for.
+    /// How much clients may ask for.
     pub clients: ClientLimits,
+    /// Who may read what.
+    pub access: Access,
+    /// The certificate; none: HTTP in the clear.
+    pub tls: Option<TlsFiles>,
 }
 
 impl DashboardOptions {
-    /// Everything as by default, listening here.
+    /// Everything as by default, listening here, open to those whom `access` lets in.
     #[must_use]
-    pub fn new(listen: SocketAddr) -> Self {
+    pub fn new(listen: SocketAddr, access: Access) -> Self {
         DashboardOptions {
             listen,
             topic_prefix: String::new(),
@@ -67,36 +89,8 @@ impl DashboardOptions {
             catch_up_records_max: 200_000,
             store: StoreLimits::default(),
             clients: ClientLimits::default(),
-        }
-    }
-}
-
-/// What one client, and all together, may ask for.
-#[derive(Clone, Copy, Debug)]
-pub struct ClientLimits {
-    /// Clients connected at a time, over both protocols.
-    pub connections_max: usize,
-    /// Selectors of one subscription.
-    pub selectors_max: usize,
-    /// Bytes of a message that a client sends.
-    pub message_bytes_max: usize,
-    /// Changes of a slot that follow each other faster are conflated.
-    pub frame_interval: Duration,
-    /// A frame without news is sent after this long.
-    pub heartbeat_interval: Duration,
-    /// A client that does not take a frame for this long is disconnected.
-    pub send_timeout: Duration,
-}
-
-impl Default for ClientLimits {
-    fn default() -> Self {
-        ClientLimits {
-            connections_max: 10_000,
-            selectors_max: 64,
-            message_bytes_max: 16 << 10,
-            frame_interval: Duration::from_millis(50),
-            heartbeat_interval: Duration::from_secs(5),
-            send_timeout: Duration::from_secs(30),
+            access,
+            tls: None,
         }
     }
 }
@@ -106,14 +100,16 @@ pub struct Dashboard {
     listener: TcpListener,
     address: SocketAddr,
     options: DashboardOptions,
+    certificate: Option<watch::Sender<Arc<ServerConfig>>>,
 }
 
 impl Dashboard {
     /// Takes the port.
     ///
     /// # Errors
-    /// If it is taken or may not be used; the message names the address and the setting.
+    /// If it is taken or may not be used; the message names the address and the setting. If the certificate cannot be used.
     pub async fn bind(options: DashboardOptions) -> anyhow::Result<Self> {
+        let certificate = options.tls.as_ref().map(TlsFiles::load).transpose()?.map(watch::Sender::new);
         let wanted = options.listen;
         let listener = TcpListener::bind(wanted).await.map_err(|error| match error.kind() {
             std::io::ErrorKind::AddrInUse => anyhow::anyhow!(
@@ -124,7 +120,7 @@ impl Dashboard {
             _ => anyhow::anyhow!("dashboard: cannot listen on {wanted} (`dashboard.listen`): {error}"),
         })?;
         let address = listener.local_addr().context("dashboard: ask for the bound address")?;
-        Ok(Dashboard { listener, address, options })
+        Ok(Dashboard { listener, address, options, certificate })
     }
 
     /// Where it listens, with the port that was chosen.
@@ -137,7 +133,7 @@ impl Dashboard {
     /// it is called on that thread and may block.
     ///
     /// # Errors
-    /// If the thread cannot be started or the listener breaks. A log that cannot be read is no error: the gateway
+    /// If the thread cannot be started. A log that cannot be read is no error: the gateway
     /// says so to its clients and goes on trying.
     pub async fn serve<L, S>(
         self,
@@ -149,8 +145,8 @@ impl Dashboard {
         L: Log,
         S: Fn(u32) -> Option<String> + Send + 'static,
     {
-        let Dashboard { listener, address, options } = self;
-        let hub = Hub::new(options.store, options.clients.connections_max);
+        let Dashboard { listener, address, options, certificate } = self;
+        let hub = Hub::new(options.store);
         let feed_options = FeedOptions {
             topic_prefix: options.topic_prefix.clone(),
             catch_up_records_max: options.catch_up_records_max,
@@ -164,28 +160,36 @@ impl Dashboard {
             .context("dashboard: start the reading thread")?;
 
         tracing::info!(%address, epoch = hub.epoch(), "dashboard is listening");
+        let sockets = options.clients.sockets();
+        let tls = certificate.as_ref().map(watch::Sender::subscribe);
+        let follow =
+            options.tls.clone().zip(certificate).map(|(files, config)| tokio::spawn(files.follow(config)));
+        let server = Server {
+            limits: options.clients.clone(),
+            router: http::router(Arc::clone(&hub), options),
+            sockets: Arc::clone(&sockets),
+            tls,
+            closing: hub.closing(),
+        };
         let closing_hub = Arc::clone(&hub);
         let begin_shutdown = async move {
             shutdown.await;
             closing_hub.close();
         };
-        let server = axum::serve(listener, http::router(Arc::clone(&hub), options))
-            .with_graceful_shutdown(begin_shutdown);
-        let mut closing = hub.closing();
-        let give_up = async move {
-            let _closed = closing.wait_for(|is_closing| *is_closing).await.map(|_| ());
-            tokio::time::sleep(SHUTDOWN_GRACE).await;
-        };
-        let served = tokio::select! {
-            served = server => served.context("dashboard: serve"),
-            () = give_up => Ok(()),
-        };
+        tokio::join!(server.serve(listener), begin_shutdown);
+        if let Some(follow) = follow {
+            follow.abort();
+        }
+        let until = tokio::time::Instant::now() + SHUTDOWN_GRACE;
+        while sockets.count() > 0 && tokio::time::Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         stop.store(true, Ordering::Relaxed);
         let joined = tokio::task::spawn_blocking(move || thread.join()).await;
         if !matches!(joined, Ok(Ok(()))) {
             tracing::error!("the dashboard's reading thread has panicked");
         }
-        served
+        Ok(())
     }
 }
 

@@ -1,44 +1,74 @@
 //! The live stream over a WebSocket.
 //!
 //! Always holds: a wrong message gets an error frame and a close code, never silence; a client that takes no frame
-//! for the send timeout is disconnected; nothing is queued for a client beyond one step of its reader.
-//! Does not know: what the frames say.
+//! for the send timeout is disconnected; nothing is queued for a client beyond one step of its reader; nothing is sent to
+//! one whose token has expired. Does not know: what the frames say.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::extract::{Query, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
-use super::ClientLimits;
-use super::http::{Shared, refusal};
-use super::hub::{Connection, Frame, Hub, Reader, now_micros};
-use super::selector::Subscribe;
+use super::accept::Peer;
+use super::access::{Access, Denied, Grant};
+use super::http::{Shared, bearer};
+use super::hub::{Frame, Hub, Reader, now_micros};
+use super::limits::{ClientLimits, Pace};
+use super::refused::Refused;
+use super::selector::{BadMessage, Filter, Subscribe};
 
-/// Beyond this a message is not even read to tell its sender so.
-const MESSAGE_BYTES_REFUSED: usize = 1 << 20;
+/// Beyond this a message is refused by the length that it announces, before it is read.
+const MESSAGE_BYTES_REFUSED: usize = 128 << 10;
+/// What is set aside to read into, for each connection.
+const READ_BUFFER_BYTES: usize = 4 << 10;
+/// The subprotocol's name, and what a token has before it where it is given as another.
+const PROTOCOL: &str = "ovation";
+const TOKEN_PROTOCOL: &str = "bearer.";
+/// Close codes of our own: the HTTP status that says the same, and 4000.
+const UNAUTHORIZED: u16 = 4401;
+const FORBIDDEN: u16 = 4403;
 
 /// `GET /ws`.
 pub async fn upgrade(
     State(shared): State<Shared>,
+    Extension(peer): Extension<Peer>,
     Query(query): Query<HashMap<String, String>>,
+    headers: HeaderMap,
     upgrade: WebSocketUpgrade,
-) -> Response {
+) -> Result<Response, Refused> {
     if let Some(name) = query.keys().next() {
         let message = format!("unknown parameter `{name}`; send a message with `subscribe` instead");
-        return refusal(StatusCode::BAD_REQUEST, "bad_request", &message);
+        return Err(Refused::BadRequest(BadMessage(message)));
     }
-    let Some(connection) = shared.hub.connect() else {
-        return refusal(StatusCode::SERVICE_UNAVAILABLE, "too_many_connections", "try again later");
+    let access = &shared.options.access;
+    let grant = match token(&headers) {
+        Some(token) => Some(access.grant(Some(token))?),
+        // the first message may bring a token
+        None => access.grant(None).ok(),
     };
-    upgrade
+    let place = shared.connect(peer, &headers)?;
+    let upgrade = upgrade
+        .protocols([PROTOCOL])
+        .read_buffer_size(READ_BUFFER_BYTES)
         .max_message_size(MESSAGE_BYTES_REFUSED)
-        .max_frame_size(MESSAGE_BYTES_REFUSED)
-        .on_upgrade(move |socket| serve(socket, shared, connection))
+        .max_frame_size(MESSAGE_BYTES_REFUSED);
+    Ok(upgrade.on_upgrade(async move |socket| {
+        serve(socket, shared, grant).await;
+        drop(place);
+    }))
+}
+
+/// The token in the headers of a handshake. A browser's WebSocket lets a page choose nothing but subprotocols.
+fn token(headers: &HeaderMap) -> Option<&str> {
+    let lines = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|line| line.to_str().ok());
+    let mut protocols = lines.flat_map(|line| line.split(',')).map(str::trim);
+    bearer(headers).or_else(|| protocols.find_map(|protocol| protocol.strip_prefix(TOKEN_PROTOCOL)))
 }
 
 /// Why a connection ends.
@@ -49,37 +79,48 @@ enum End {
     Close(u16, Option<&'static str>, String),
 }
 
-async fn serve(socket: WebSocket, shared: Shared, connection: Connection) {
-    let limits = shared.options.clients;
-    let mut client = Client { socket, hub: Arc::clone(&shared.hub), limits, reader: None };
+async fn serve(socket: WebSocket, shared: Shared, grant: Option<Grant>) {
+    let limits = &shared.options.clients;
+    let pace = Pace::new(limits.messages_per_second_max, Instant::now().into_std());
+    let access = &shared.options.access;
+    let mut client = Client { socket, hub: &shared.hub, limits, access, grant, pace, reader: None };
     if let End::Close(code, error, reason) = client.run().await {
         client.end(code, error, reason).await;
     }
-    drop(connection);
 }
 
-struct Client {
+struct Client<'a> {
     socket: WebSocket,
-    hub: Arc<Hub>,
-    limits: ClientLimits,
+    hub: &'a Arc<Hub>,
+    limits: &'a ClientLimits,
+    access: &'a Access,
+    /// None: nothing may be read before a message brings a token.
+    grant: Option<Grant>,
+    pace: Pace,
     reader: Option<Reader>,
 }
 
-impl Client {
+impl Client<'_> {
     async fn run(&mut self) -> End {
         let mut closing = self.hub.closing();
         let period = self.limits.heartbeat_interval;
         let mut heartbeat = interval_at(Instant::now() + period, period);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let silent_until = Instant::now() + self.limits.subscribe_timeout;
         loop {
             let frame = tokio::select! {
                 biased;
                 _ = closing.wait_for(|is_closing| *is_closing) => {
                     return End::Close(close_code::AWAY, None, "the gateway is shutting down".to_owned());
                 }
+                () = expired(self.grant.as_ref()) => return unauthorized(&Denied::Expired),
                 message = self.socket.recv() => {
                     if let Err(end) = self.take(message) { return end }
                     continue;
+                }
+                () = tokio::time::sleep_until(silent_until), if self.reader.is_none() => {
+                    let reason = "no subscription has come".to_owned();
+                    return End::Close(close_code::POLICY, Some("subscribe_timeout"), reason);
                 }
                 _ = heartbeat.tick() => {
                     let offset = self.reader.as_ref().map_or(0, Reader::handed_over);
@@ -94,7 +135,13 @@ impl Client {
     }
 
     fn take(&mut self, message: Option<Result<Message, axum::Error>>) -> Result<(), End> {
+        if !self.pace.admit(Instant::now().into_std()) {
+            let reason = format!("at most {} messages a second", self.limits.messages_per_second_max);
+            return Err(End::Close(close_code::POLICY, Some("too_many_messages"), reason));
+        }
         let text = match message {
+            // the library's words for a frame that announces more than may come
+            Some(Err(error)) if error.to_string().contains("too long") => return Err(self.too_large()),
             None | Some(Err(_) | Ok(Message::Close(_))) => return Err(End::Gone),
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => return Ok(()),
             Some(Ok(Message::Binary(_))) => {
@@ -104,13 +151,24 @@ impl Client {
             Some(Ok(Message::Text(text))) => text,
         };
         if text.len() > self.limits.message_bytes_max {
-            let reason = format!("a message may have {} bytes", self.limits.message_bytes_max);
-            return Err(End::Close(close_code::SIZE, Some("message_too_large"), reason));
+            return Err(self.too_large());
         }
         let request = Subscribe::parse(&text, self.limits.selectors_max)
             .map_err(|error| End::Close(close_code::POLICY, Some("bad_message"), error.0))?;
-        self.reader = Some(Reader::new(&self.hub, request, self.limits.frame_interval));
+        if let Some(token) = &request.token {
+            self.grant = Some(self.access.grant(Some(&token.0)).map_err(|denied| unauthorized(&denied))?);
+        }
+        let grant = self.grant.as_ref().ok_or_else(|| unauthorized(&Denied::Missing))?;
+        let filter = Filter::new(request.asked, grant.readable.clone())
+            .map_err(|error| End::Close(FORBIDDEN, Some("forbidden"), error.to_string()))?;
+        self.reader =
+            Some(Reader::new(self.hub, filter, request.resume.as_deref(), self.limits.frame_interval));
         Ok(())
+    }
+
+    fn too_large(&self) -> End {
+        let reason = format!("a message may have {} bytes", self.limits.message_bytes_max);
+        End::Close(close_code::SIZE, Some("message_too_large"), reason)
     }
 
     async fn send(&mut self, message: Message, within: Duration) -> Result<(), ()> {
@@ -142,6 +200,17 @@ impl Client {
                     .await
                     .is_ok();
         }
+    }
+}
+
+fn unauthorized(denied: &Denied) -> End {
+    End::Close(UNAUTHORIZED, Some(denied.code()), denied.to_string())
+}
+
+async fn expired(grant: Option<&Grant>) {
+    match grant {
+        Some(grant) => grant.expired().await,
+        None => std::future::pending().await,
     }
 }
 

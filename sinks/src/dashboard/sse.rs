@@ -6,50 +6,58 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 
+use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt, stream};
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
+use super::accept::Peer;
+use super::access::{Denied, Grant};
 use super::frame::id;
-use super::http::{Shared, refusal, subscription};
-use super::hub::{Connection, Frame, Reader, now_micros};
+use super::http::{Shared, bearer, filter};
+use super::hub::{Frame, Reader, now_micros};
+use super::limits::Place;
+use super::refused::Refused;
 
 struct Events {
     shared: Shared,
     reader: Reader,
     heartbeat: Interval,
     closing: watch::Receiver<bool>,
-    _connection: Connection,
+    grant: Grant,
+    is_over: bool,
+    _place: Place,
 }
 
-/// `GET /sse?subscribe=[...]`.
+/// `GET /sse?subscribe=[...]`. A browser's `EventSource` sends no headers of a page's choice: its token is in the address.
 pub async fn events(
     State(shared): State<Shared>,
+    Extension(peer): Extension<Peer>,
     Query(query): Query<HashMap<String, String>>,
     headers: HeaderMap,
-) -> Response {
-    let limits = shared.options.clients;
-    let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
-    let request = match subscription(&query, limits.selectors_max, last) {
-        Ok(request) => request,
-        Err(error) => return refusal(StatusCode::BAD_REQUEST, "bad_request", &error.0),
-    };
-    let Some(connection) = shared.hub.connect() else {
-        return refusal(StatusCode::SERVICE_UNAVAILABLE, "too_many_connections", "try again later");
-    };
+) -> Result<Response, Refused> {
+    let limits = &shared.options.clients;
+    let token = bearer(&headers).or(query.get("token").map(String::as_str));
+    let grant = shared.options.access.grant(token)?;
+    let filter = filter(&query, &["resume", "token"], limits.selectors_max, &grant)?;
+    let place = shared.connect(peer, &headers)?;
+    let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
+    let resume = last.or(query.get("resume").map(String::as_str));
     let period = limits.heartbeat_interval;
     let mut heartbeat = interval_at(Instant::now() + period, period);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let events = Events {
-        reader: Reader::new(&shared.hub, request, limits.frame_interval),
+        reader: Reader::new(&shared.hub, filter, resume, limits.frame_interval),
         closing: shared.hub.closing(),
         shared,
         heartbeat,
-        _connection: connection,
+        grant,
+        is_over: false,
+        _place: place,
     };
     let events = stream::unfold(events, |mut events| async move {
         let frame = events.next().await?;
@@ -60,14 +68,23 @@ pub async fn events(
         // proxies must not gather the events into larger portions
         (header::HeaderName::from_static("x-accel-buffering"), "no"),
     ];
-    (headers, Body::from_stream(events.flatten())).into_response()
+    Ok((headers, Body::from_stream(events.flatten())).into_response())
 }
 
 impl Events {
     async fn next(&mut self) -> Option<Frame> {
+        if self.is_over {
+            return None;
+        }
         tokio::select! {
             biased;
             _ = self.closing.wait_for(|is_closing| *is_closing) => None,
+            () = self.grant.expired() => {
+                self.is_over = true;
+                let (offset, denied) = (self.reader.handed_over(), Denied::Expired);
+                let text = self.shared.hub.with_stand(offset, |stand| stand.error(denied.code(), &denied.to_string()));
+                Some(Frame { offset, text })
+            }
             _ = self.heartbeat.tick() => {
                 let offset = self.reader.handed_over();
                 let text = self.shared.hub.with_stand(offset, |stand| stand.heartbeat(now_micros()));

@@ -16,7 +16,8 @@ use kafka::{
 };
 use schemas::*;
 use serde_json::Value as Json;
-use sinks::dashboard::{Dashboard, DashboardOptions};
+use sinks::dashboard::{Access, Dashboard, DashboardOptions};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -358,7 +359,7 @@ pub fn candle(symbol: &str, interval_s: i32, start_s: i64, open: i64, close: i64
 }
 
 pub fn options() -> DashboardOptions {
-    let mut options = DashboardOptions::new(SocketAddr::from(([127, 0, 0, 1], 0)));
+    let mut options = DashboardOptions::new(SocketAddr::from(([127, 0, 0, 1], 0)), Access::open());
     options.clients.heartbeat_interval = Duration::from_millis(200);
     options
 }
@@ -403,6 +404,16 @@ impl Gateway {
         tokio::task::spawn_blocking(call).await.expect("no panic")
     }
 
+    /// As [`Gateway::get`] with a token and a known tag.
+    pub async fn get_with(
+        &self,
+        path: &str,
+        bearer: &str,
+        tag: String,
+    ) -> (u16, HashMap<String, String>, String) {
+        self.get(path, &[("authorization", bearer), ("if-none-match", &tag)]).await
+    }
+
     pub async fn get_json(&self, path: &str) -> Json {
         let (_, _, body) = self.get(path, &[]).await;
         serde_json::from_str(&body).expect("JSON")
@@ -418,6 +429,46 @@ impl Gateway {
             }
             assert!(tokio::time::Instant::now() < until, "the health never became as expected: {health}");
             tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+/// A client of server-sent events.
+pub struct Stream(BufReader<TcpStream>);
+
+impl Stream {
+    pub async fn open(gateway: &Gateway, path: &str, headers: &[(&str, &str)]) -> Self {
+        let mut stream = TcpStream::connect(gateway.address).await.expect("a connection");
+        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let head = format!("GET {path} HTTP/1.1\r\nhost: {}\r\n{headers}\r\n", gateway.address);
+        stream.write_all(head.as_bytes()).await.expect("sent");
+        Stream(BufReader::new(stream))
+    }
+
+    /// The next frame; none at the end of the stream.
+    pub async fn next_any(&mut self) -> Option<Json> {
+        loop {
+            let mut line = String::new();
+            let read =
+                tokio::time::timeout(DEADLINE, self.0.read_line(&mut line)).await.expect("a line in time");
+            // the chunk without bytes
+            if read.expect("readable") == 0 || line == "0\r\n" {
+                return None;
+            }
+            // between are the lengths of chunks and the event's other lines; the frame's text is a chunk of its own
+            if line.starts_with('{') {
+                return Some(serde_json::from_str(&line).expect("JSON"));
+            }
+        }
+    }
+
+    /// The next frame that is no heartbeat.
+    pub async fn next(&mut self) -> Json {
+        loop {
+            let frame = self.next_any().await.expect("an open stream");
+            if frame["type"] != "heartbeat" {
+                return frame;
+            }
         }
     }
 }
