@@ -1,7 +1,8 @@
 /**
- * The frames of the live API, as docs/live-api.md describes them. Instants are microseconds since 1970, decimals are
- * strings.
+ * The frames of the live API as far as the page uses them; all of them are in live-api.ts, which is made from the schemas.
+ * Instants are microseconds since 1970, decimals are strings.
  */
+import type * as Sent from "./live-api";
 
 export interface Freshness {
   as_of: number;
@@ -159,3 +160,8 @@ export interface Selector {
   market?: string;
   interval_s?: number;
 }
+
+/** `All` is `Used` and maybe more; the compiler refuses anything else. */
+type Has<Used, All extends Used> = [Used, All];
+/** What is sent is what the page expects, and what the page asks for may be asked. */
+export type Agreement = [Has<Frame, Sent.Frame>, Has<Sent.Selector, Selector>];
