@@ -29,6 +29,7 @@ export class Connection {
 
   constructor(
     private readonly url: string,
+    private readonly token: string | null,
     private readonly lastId: () => string | null,
     private readonly onFrame: (frame: Frame) => void,
     private readonly onLine: (line: Line) => void,
@@ -62,7 +63,7 @@ export class Connection {
 
   private open(): void {
     this.onLine({ state: "connecting" });
-    const socket = new WebSocket(this.url);
+    const socket = new WebSocket(this.url, this.token === null ? ["ovation"] : ["ovation", `bearer.${this.token}`]);
     this.socket = socket;
     this.listen(socket);
     socket.onopen = () => {

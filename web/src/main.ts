@@ -27,7 +27,10 @@ const rateChart = new RateChart(byId("rate-chart"));
 const candleChart = new CandleChart(byId("candle-chart"));
 
 const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-const connection = new Connection(`${scheme}//${location.host}/ws`, () => state.id, onFrame, (next) => {
+/** `#token=...`: taken out of the address at once, so that it gets into no bookmark and no picture of the screen. */
+const token = new URLSearchParams(location.hash.slice(1)).get("token");
+if (token !== null) toAddress();
+const connection = new Connection(`${scheme}//${location.host}/ws`, token, () => state.id, onFrame, (next) => {
   line = next;
   draw();
 });
