@@ -4,6 +4,7 @@ mod dashboard_support;
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dashboard_support::*;
 use futures_util::SinkExt;
@@ -12,6 +13,8 @@ use kafka::{Consumer, ConsumerOptions, Log, Outgoing, Partitioned, Transactions}
 use schemas::{DeadLetter, Encoder, SchemaIds, Topic};
 use serde_json::json;
 use sinks::dashboard::Dashboard;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message as WsMessage;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -350,6 +353,38 @@ async fn whatever_a_client_sends_is_answered_as_documented() {
             other => panic!("{message:?}: {other:?}"),
         }
     }
+    assert_eq!(gateway.get("/api/health", &[]).await.0, 200);
+    gateway.stop().await;
+}
+
+/// Panics in the gateway's code, of which its clients would see an ended connection only.
+static PANICS: AtomicUsize = AtomicUsize::new(0);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_of_no_protocol_end_their_own_connection_only() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let is_ours = panic.location().is_some_and(|place| place.file().contains("src/"));
+        PANICS.fetch_add(usize::from(is_ours), Ordering::Relaxed);
+        before(panic);
+    }));
+    let results = Results::new("");
+    let gateway = Gateway::start(&results.log, options()).await;
+    let upgrade = "GET /ws HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+        sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+    for seed in 0..400 {
+        let mut socket = TcpStream::connect(gateway.address).await.expect("a connection");
+        if seed % 2 == 0 {
+            socket.write_all(upgrade.as_bytes()).await.expect("sent");
+        }
+        // the other side may have closed already
+        socket.write_all(&noise(seed)).await.ok();
+        socket.shutdown().await.ok();
+        let mut rest = Vec::new();
+        let ended = tokio::time::timeout(DEADLINE, socket.read_to_end(&mut rest)).await;
+        assert!(ended.is_ok(), "seed {seed} is never closed");
+    }
+    assert_eq!(PANICS.load(Ordering::Relaxed), 0);
     assert_eq!(gateway.get("/api/health", &[]).await.0, 200);
     gateway.stop().await;
 }

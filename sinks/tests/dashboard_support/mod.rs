@@ -464,11 +464,13 @@ impl Stream {
 
     /// The next frame that is no heartbeat.
     pub async fn next(&mut self) -> Json {
+        let until = tokio::time::Instant::now() + DEADLINE;
         loop {
             let frame = self.next_any().await.expect("an open stream");
             if frame["type"] != "heartbeat" {
                 return frame;
             }
+            assert!(tokio::time::Instant::now() < until, "nothing but heartbeats");
         }
     }
 }
@@ -499,11 +501,13 @@ impl Client {
 
     /// The next frame that is no heartbeat.
     pub async fn next(&mut self) -> Json {
+        let until = tokio::time::Instant::now() + DEADLINE;
         loop {
             let frame = self.next_any().await;
             if frame["type"] != "heartbeat" {
                 return frame;
             }
+            assert!(tokio::time::Instant::now() < until, "nothing but heartbeats");
         }
     }
 
