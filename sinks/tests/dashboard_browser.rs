@@ -49,6 +49,7 @@ async fn the_page_shows_what_the_gateway_has_in_a_real_browser() {
     let mut node = Command::new("node")
         .arg(web.join("test/browser.mjs"))
         .args([format!("http://{address}/"), sample::CHANNEL.to_owned(), sample::MARKET.to_owned()])
+        .arg(sample::HOSTILE_CHANNEL)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .kill_on_drop(true)
@@ -61,17 +62,7 @@ async fn the_page_shows_what_the_gateway_has_in_a_real_browser() {
         match order.strip_prefix("ORDER ") {
             Some("publish") => {
                 let minute_s = now_s - now_s % 60;
-                let mut window = sample::minute(0, minute_s);
-                (window.concurrent_viewers, window.messages, window.is_final) = (54_321, 987, false);
-                results.put(sample::CHANNEL, &window);
-                results.put(
-                    sample::CHANNEL,
-                    &sample::standings("top_chatters", Some(minute_s + 10 * step), step),
-                );
-                results.put(
-                    sample::CHANNEL,
-                    &flag(sample::CHANNEL, &format!("live-{step}"), now_s + step, "flagged just now"),
-                );
+                sample::news(&mut results, minute_s, now_s, step);
                 step += 1;
             }
             Some("stop") => gateway.take().expect("running").stop().await,

@@ -1,17 +1,19 @@
 /**
- * The three charts, on uPlot. Always holds: a chart keeps its size whatever its data; times are shown in the viewer's
- * zone; colours follow the style sheet's, in light and dark; a chart's figures are also said in its label.
+ * The charts, on uPlot. Always holds: a chart keeps its size whatever its data; times are shown in the viewer's
+ * zone; colours follow the style sheet's, in light and dark; a chart's newest figures are also said in its label.
  */
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
+import { setAttribute } from "./dom";
 import { count, decimal, instant, rate } from "./format";
-import type { Candle, Engagement } from "./protocol";
-import { messageRate, vwap } from "./state";
+import type { Engagement } from "./protocol";
+import { messageRate } from "./select";
+import { onColours } from "./theme";
 
-type Column = (number | null)[];
+export type Column = (number | null)[];
 type Data = [number[], ...Column[]];
 
-function colour(name: string): string {
+export function colour(name: string): string {
   const probe = document.createElement("span");
   probe.style.color = `var(--${name})`;
   document.body.append(probe);
@@ -20,7 +22,7 @@ function colour(name: string): string {
   return found;
 }
 
-function withAlpha(rgb: string, alpha: number): string {
+export function withAlpha(rgb: string, alpha: number): string {
   const [red = "0", green = "0", blue = "0"] = rgb.match(/[\d.]+/g) ?? [];
   return `rgba(${red}, ${green}, ${blue}, ${alpha})`;
 }
@@ -37,8 +39,12 @@ function times(splits: number[]): string[] {
   });
 }
 
+function short(value: number): string {
+  return value >= 10_000 ? `${decimal(String(value / 1000), 1)}k` : decimal(String(value), 2);
+}
+
 /** A chart in a host element: made anew when the colours change, resized with its host. */
-abstract class Chart {
+export abstract class Chart {
   private plot: uPlot | null = null;
   private data: Data = [[]];
   private readonly none = document.createElement("p");
@@ -51,8 +57,10 @@ abstract class Chart {
     this.tip.hidden = true;
     host.setAttribute("role", "img");
     host.append(this.none, this.tip);
-    new ResizeObserver(() => this.plot?.setSize(this.size())).observe(host);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.renew());
+    new ResizeObserver(() => {
+      if (host.clientWidth > 0) this.plot?.setSize(this.size()); // not while its view is hidden
+    }).observe(host);
+    onColours(() => this.renew());
   }
 
   protected abstract options(axes: uPlot.Axis[]): Partial<uPlot.Options> & { series: uPlot.Series[] };
@@ -60,9 +68,11 @@ abstract class Chart {
 
   protected show(data: Data, label: string): void {
     this.data = data;
-    this.none.hidden = data[0].length > 0;
-    this.host.setAttribute("aria-label", label);
-    if (data[0].length === 0) {
+    const [, ...columns] = data;
+    const isEmpty = !columns.some((column) => column.some((value) => value !== null));
+    this.none.hidden = !isEmpty;
+    setAttribute(this.host, "aria-label", label);
+    if (isEmpty) {
       this.plot?.destroy();
       this.plot = null;
     } else if (this.plot) {
@@ -73,13 +83,13 @@ abstract class Chart {
   }
 
   private size(): { width: number; height: number } {
-    return { width: Math.max(200, this.host.clientWidth), height: this.host.clientHeight };
+    return { width: Math.max(200, this.host.clientWidth), height: Math.max(100, this.host.clientHeight) };
   }
 
   private renew(): void {
     this.plot?.destroy();
     this.plot = null;
-    if (this.data[0].length > 0) this.make();
+    if (this.none.hidden) this.make();
   }
 
   private make(): void {
@@ -87,7 +97,7 @@ abstract class Chart {
     const grid = { stroke: colour("line"), width: 1 };
     const axes: uPlot.Axis[] = [
       { stroke, font: FONT, grid: { show: false }, ticks: { show: false }, size: 28, gap: 6, space: 64, values: (_, splits) => times(splits) },
-      { stroke, font: FONT, grid, ticks: { show: false }, size: 54, gap: 6, space: 34, values: (_, splits) => splits.map((v) => (v >= 10_000 ? `${decimal(String(v / 1000), 1)}k` : decimal(String(v), 2))) },
+      { stroke, font: FONT, grid, ticks: { show: false }, size: 54, gap: 6, space: 34, values: (_, splits) => splits.map(short) },
     ];
     const own = this.options(axes);
     const options: uPlot.Options = {
@@ -119,27 +129,74 @@ function fromZero(least: number): uPlot.Scale.Range {
   return (_, __, max) => [0, Math.max(least, (max ?? 0) * 1.12)];
 }
 
-export class ViewersChart extends Chart {
-  private points: { at: number; viewers: number }[] = [];
+export interface Lines {
+  /** What is drawn, for the label. */
+  name: string;
+  series: { name: string; colour: string; isFilled?: boolean }[];
+  /** The axis reaches at least here, from zero. */
+  least: number;
+  /** And at most here, where more is impossible. */
+  most?: number;
+  /** A value in full, with its unit. */
+  say: (value: number) => string;
+  /** A value at the axis. */
+  axis?: (value: number) => string;
+  /** Where the x axis is not time. */
+  x?: (value: number) => string;
+}
 
-  update(points: { at: number; viewers: number }[]): void {
-    this.points = points;
-    const last = points.at(-1);
-    const label = `Viewers over time, now ${last ? count(last.viewers) : "unknown"}`;
-    this.show([points.map((point) => point.at / 1e6), points.map((point) => point.viewers)], label);
+/** Steps of an axis of spans, in seconds. */
+const SPANS_S = [1, 5, 15, 60, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 43_200, 86_400];
+
+/** Lines from zero over time, or over something else. */
+export class LineChart extends Chart {
+  private x: number[] = [];
+  private columns: Column[] = [];
+
+  constructor(host: HTMLElement, private readonly lines: Lines) {
+    super(host);
   }
 
-  protected override options(): Partial<uPlot.Options> & { series: uPlot.Series[] } {
-    const accent = colour("accent");
+  /** `x` is in seconds since 1970, or in what `lines.x` understands; a column for each series. */
+  update(x: number[], ...columns: Column[]): void {
+    this.x = x;
+    this.columns = columns;
+    const newest = this.lines.series.map(({ name }, index) => {
+      const value = columns[index]?.findLast((one) => one !== null);
+      return `${name} ${value == null ? "unknown" : this.lines.say(value)}`;
+    });
+    this.show([x, ...columns], `${this.lines.name}: ${newest.join(", ")}`);
+  }
+
+  protected override options(axes: uPlot.Axis[]): Partial<uPlot.Options> & { series: uPlot.Series[] } {
+    const { series, axis, x, least, most } = this.lines;
+    const [bottom, side] = axes;
+    if (axis && side) side.values = (_: uPlot, splits: number[]) => splits.map(axis);
+    if (x && bottom) Object.assign(bottom, { values: (_: uPlot, splits: number[]) => splits.map(x), incrs: SPANS_S });
     return {
-      scales: { y: { range: fromZero(5) } },
-      series: [{}, { stroke: accent, width: 2, fill: withAlpha(accent, 0.12), points: { show: () => this.points.length < 3 } }],
+      scales: {
+        x: { time: !x },
+        y: { range: (_, __, max) => [0, Math.min(most ?? Infinity, Math.max(least, (max ?? 0) * 1.12))] },
+      },
+      series: [
+        {},
+        ...series.map(({ colour: name, isFilled }) => {
+          const stroke = colour(name);
+          const isSparse = () => this.x.length < 12;
+          return { stroke, width: 2, points: { show: isSparse, size: 6, fill: stroke }, ...(isFilled ? { fill: withAlpha(stroke, 0.12) } : {}) };
+        }),
+      ],
     };
   }
 
   protected override describe(index: number): string {
-    const point = this.points[index];
-    return point ? `${instant(point.at, Date.now())}\n${count(point.viewers)} viewers` : "";
+    const at = this.x[index];
+    if (at === undefined) return "";
+    const values = this.lines.series.map(({ name }, series) => {
+      const value = this.columns[series]?.[index];
+      return value == null ? null : `${this.lines.say(value)} ${name}`;
+    });
+    return [this.lines.x ? this.lines.x(at) : instant(at * 1e6, Date.now()), ...values.filter((line) => line !== null)].join("\n");
   }
 }
 
@@ -150,7 +207,7 @@ export class RateChart extends Chart {
     this.windows = windows.filter((window) => window.window_start !== null);
     const middle = (w: Engagement) => ((w.window_start ?? 0) + (w.window_end ?? 0)) / 2e6;
     const last = this.windows.at(-1);
-    this.show([this.windows.map(middle), this.windows.map(messageRate)], `Chat messages per second, now ${last ? rate(messageRate(last)) : "unknown"}`);
+    this.show([this.windows.map(middle), this.windows.map(messageRate)], `Chat: messages per second ${last ? rate(messageRate(last)) : "unknown"}`);
   }
 
   protected override options(): Partial<uPlot.Options> & { series: uPlot.Series[] } {
@@ -170,100 +227,5 @@ export class RateChart extends Chart {
     const window = this.windows[index];
     if (!window) return "";
     return `${instant(window.window_start ?? 0, Date.now())}\n${count(window.messages)} messages\n${rate(messageRate(window))} per second`;
-  }
-}
-
-/** Candles with volume below and the VWAP of each candle as a line. */
-export class CandleChart extends Chart {
-  private candles: Candle[] = [];
-  private open: number[] = [];
-  private high: number[] = [];
-  private low: number[] = [];
-  private close: number[] = [];
-  private volume: number[] = [];
-  private intervalS = 60;
-
-  /** Shows as many of the newest as there is room for. */
-  update(all: Candle[], intervalS: number): void {
-    const candles = all.slice(-Math.max(40, Math.floor(this.host.clientWidth / 7)));
-    this.candles = candles;
-    this.intervalS = intervalS;
-    const column = (pick: (candle: Candle) => string) => candles.map((candle) => Number(pick(candle)));
-    this.open = column((c) => c.open);
-    this.high = column((c) => c.high);
-    this.low = column((c) => c.low);
-    this.close = column((c) => c.close);
-    this.volume = column((c) => c.base_volume);
-    const last = candles.at(-1);
-    this.show(
-      [candles.map((c) => c.window_start / 1e6), candles.map(vwap)],
-      last ? `Candles of ${last.venue}:${last.symbol}, last price ${decimal(last.close)}` : "Candles",
-    );
-  }
-
-  protected override options(axes: uPlot.Axis[]): Partial<uPlot.Options> & { series: uPlot.Series[] } {
-    const [x, y] = axes;
-    if (x && y) Object.assign(y, { side: 1, size: 72, values: (_: uPlot, splits: number[]) => splits.map((v) => decimal(v.toFixed(6), v >= 1000 ? 2 : 6)) });
-    return {
-      padding: [8, 0, 0, 4],
-      scales: {
-        x: { time: true, range: (_, min, max) => [Math.min(min, max - this.intervalS * 15) - this.intervalS, max + this.intervalS] },
-        // the lower fifth is the volumes'
-        y: { range: () => this.priceRange() },
-      },
-      series: [{}, { stroke: colour("accent"), width: 1.25, points: { show: false } }],
-      hooks: { drawAxes: [(plot) => this.draw(plot)] },
-    };
-  }
-
-  private priceRange(): [number, number] {
-    const top = Math.max(...this.high);
-    const bottom = Math.min(...this.low);
-    const span = top - bottom || Math.abs(top) * 0.001 || 1;
-    return [bottom - span * 0.36, top + span * 0.06];
-  }
-
-  private draw(plot: uPlot): void {
-    const { ctx, bbox } = plot;
-    const up = colour("up");
-    const down = colour("down");
-    const x = (index: number) => plot.valToPos((this.candles[index]?.window_start ?? 0) / 1e6, "x", true);
-    const y = (price: number) => plot.valToPos(price, "y", true);
-    const perSecond = (plot.valToPos(this.intervalS, "x", true) - plot.valToPos(0, "x", true)) / this.intervalS;
-    const width = Math.max(1, Math.min(14 * devicePixelRatio, Math.floor(perSecond * this.intervalS * 0.68)));
-    const volumeTop = Math.max(...this.volume, 1e-12);
-    const floor = bbox.top + bbox.height;
-    ctx.save();
-    ctx.beginPath();
-    ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
-    ctx.clip();
-    for (let index = 0; index < this.candles.length; index += 1) {
-      const [open = 0, close = 0, high = 0, low = 0] = [this.open[index], this.close[index], this.high[index], this.low[index]];
-      const rising = close >= open;
-      const centre = Math.round(x(index));
-      const left = Math.round(centre - width / 2);
-      ctx.fillStyle = withAlpha(rising ? up : down, 0.28);
-      const tall = ((this.volume[index] ?? 0) / volumeTop) * bbox.height * 0.18;
-      ctx.fillRect(left, floor - tall, width, tall);
-      ctx.fillStyle = rising ? up : down;
-      const stem = Math.max(1, Math.round(devicePixelRatio));
-      ctx.fillRect(Math.round(centre - stem / 2), y(high), stem, Math.max(1, y(low) - y(high)));
-      const top = y(Math.max(open, close));
-      ctx.fillRect(left, top, width, Math.max(1, y(Math.min(open, close)) - top));
-    }
-    ctx.restore();
-  }
-
-  protected override describe(index: number): string {
-    const candle = this.candles[index];
-    if (!candle) return "";
-    const average = vwap(candle);
-    return [
-      instant(candle.window_start, Date.now()),
-      `O ${decimal(candle.open)}  H ${decimal(candle.high)}`,
-      `L ${decimal(candle.low)}  C ${decimal(candle.close)}`,
-      `VWAP ${average === null ? "–" : decimal(average.toFixed(2))}`,
-      `Volume ${decimal(candle.base_volume, 4)}`,
-    ].join("\n");
   }
 }

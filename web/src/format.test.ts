@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { age, count, decimal, duration, foreignText, percent, rate, title, windowName } from "./format";
+import { age, change, count, decimal, duration, foreignText, length, percent, price, rate, title, windowName } from "./format";
 
 test("decimals are grouped and cut without going through a float", () => {
   expect(decimal("1234567.8900")).toBe("1,234,567.89");
@@ -19,10 +19,17 @@ test("lengths of time take their largest sensible unit, and ahead is not zero", 
   expect([age(-400), age(-2_000), age(2_000)]).toEqual(["0 ms", "2.0 s ahead", "2.0 s"]);
 });
 
+test("changes have their sign, but for none; prices have the digits that say something", () => {
+  expect([change(0.0123), change(-0.5), change(0.00001), change(-0.00001), change(null)]).toEqual(["+1.23 %", "−50.00 %", "0.00 %", "0.00 %", "–"]);
+  expect([price(61837.6349), price(2.00015), price(0.00001234)]).toEqual(["61,837.63", "2.0001", "0.00001234"]);
+  expect([length(1), length(90), length(300), length(3_600), length(86_400)]).toEqual(["1 s", "90 s", "5 min", "1 h", "1 d"]);
+});
+
 test("names for people", () => {
   expect(title("top_chatters")).toBe("Top chatters");
   expect(windowName("rolling", 0, 300e6)).toBe("Last 5 min");
   expect(windowName("tumbling", 0, 3_600e6)).toBe("1 h");
+  expect(windowName("session", 0, 637e6)).toBe("Session");
   expect(windowName("all_time", null, null)).toBe("All time");
 });
 

@@ -23,6 +23,18 @@ export function rate(value: number | null): string {
   return value === null ? "–" : value >= 100 ? count(value) : value.toFixed(1);
 }
 
+/** A price that was computed: as many digits as say something. */
+export function price(value: number): string {
+  return decimal(value.toFixed(8), value >= 100 ? 2 : value >= 1 ? 4 : 8);
+}
+
+/** A ratio as a change with its sign. */
+export function change(ratio: number | null): string {
+  if (ratio === null) return "–";
+  const text = `${(Math.abs(ratio) * 100).toFixed(2)} %`;
+  return text === "0.00 %" ? text : `${ratio < 0 ? "−" : "+"}${text}`;
+}
+
 export function percent(ratio: number | null): string {
   return ratio === null ? "–" : `${(ratio * 100).toFixed(2)} %`;
 }
@@ -66,11 +78,18 @@ export function title(name: string): string {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
+/** A span that was chosen, in the largest unit that it is a whole number of. */
+export function length(seconds: number): string {
+  const [size, unit] = seconds % 86_400 === 0 ? [86_400, "d"] : seconds % 3_600 === 0 ? [3_600, "h"] : seconds % 60 === 0 ? [60, "min"] : [1, "s"];
+  return `${seconds / Number(size)} ${unit}`;
+}
+
 /** How a board's window is called. */
 export function windowName(window: string, start: number | null, end: number | null): string {
   if (start === null || end === null) return window === "all_time" ? "All time" : title(window);
   const seconds = Math.round((end - start) / 1e6);
-  const span = seconds % 3600 === 0 ? `${seconds / 3600} h` : seconds % 60 === 0 ? `${seconds / 60} min` : `${seconds} s`;
+  if (window === "session") return "Session";
+  const span = length(seconds);
   return window === "rolling" ? `Last ${span}` : span;
 }
 

@@ -1,30 +1,44 @@
 /**
- * The page: connection in, state, panels and charts out, at most once a frame of the screen.
+ * The page: connection in, state, the view that the address names out, at most once a frame of the screen. Always holds:
+ * only the view that is shown is drawn and subscribed to.
  */
 import "@fontsource-variable/inter/wght.css";
 import "./style.css";
-import { CandleChart, RateChart, ViewersChart } from "./charts";
 import { Connection, type Line } from "./connection";
 import { byId, setText } from "./dom";
-import { age, duration, instant } from "./format";
-import { type Choice, showBoards, showChannels, showFlags, showHealth, showIntervals, showMarketChoice, showQuote, showReactions, showTiles } from "./panels";
+import { age, duration, foreignText, instant } from "./format";
 import type { Frame, Selector } from "./protocol";
-import { apply, candlesOf, channelsByViewers, emptyState, markets, viewersOf, windowsOf } from "./state";
+import { address, parse, type Route } from "./route";
+import { ALL_FLAGS, currenciesOf, groupPart, intervalsOf, marketRows } from "./select";
+import { apply, emptyState } from "./state";
+import { startTheme } from "./theme";
+import { showChannel } from "./views/channel";
+import { showMarkets } from "./views/markets";
+import { showModeration, startModeration } from "./views/moderation";
+import { showOverview, startOverview } from "./views/overview";
+import { showPipeline } from "./views/pipeline";
 
 /** Without a new result for this long the numbers are called stale. */
 const STALE_AFTER_MS = 30_000;
-const INTERVALS_S = [1, 60];
+const USUAL_INTERVAL_S = 60;
+/** Boards with a group for each poll, whose names are not known before: asked for of all channels. */
+const POLL_BOARDS = ["poll_results"];
+/** How many groups of further keys may be asked for; the gateway takes 64 selectors. */
+const GROUPS_MAX = 40;
+
+const VIEWS: Record<Route["view"], string> = { overview: "Channels", channel: "", markets: "Markets", moderation: "Moderation", pipeline: "Pipeline" };
 
 const state = emptyState();
-const choice: Choice = { ...fromAddress(), search: "", allChannels: false, windows: new Map() };
+let route = parse(location.hash);
 let line: Line = { state: "connecting" };
 let isDrawing = false;
-/** The browser's time of the last frame with a result in it. */
+/** False between the parts of a snapshot. */
+let isWhole = true;
+/** The browser's time at which something new was last heard of any result. */
 let lastResultMs = Date.now();
-
-const viewersChart = new ViewersChart(byId("viewers-chart"));
-const rateChart = new RateChart(byId("rate-chart"));
-const candleChart = new CandleChart(byId("candle-chart"));
+let subscribedTo = "";
+/** Where an address was scrolled to when it was left. */
+const scrolled = new Map<string, number>();
 
 const scheme = location.protocol === "https:" ? "wss:" : "ws:";
 /** `#token=...`: taken out of the address at once, so that it gets into no bookmark and no picture of the screen. */
@@ -32,64 +46,91 @@ const token = new URLSearchParams(location.hash.slice(1)).get("token");
 if (token !== null) toAddress();
 const connection = new Connection(`${scheme}//${location.host}/ws`, token, () => state.id, onFrame, (next) => {
   line = next;
+  if (line.state === "waiting") isWhole = true; // what has come of a snapshot is shown
   draw();
 });
 
-function fromAddress(): { channel: string | null; market: string | null; intervalS: number } {
-  const parameters = new URLSearchParams(location.hash.slice(1));
-  const intervalS = Number(parameters.get("interval"));
-  return {
-    channel: parameters.get("channel"),
-    market: parameters.get("market"),
-    intervalS: INTERVALS_S.includes(intervalS) ? intervalS : 60,
-  };
-}
-
-function toAddress(): void {
-  const parameters = new URLSearchParams();
-  if (choice.channel !== null) parameters.set("channel", choice.channel);
-  if (choice.market !== null) parameters.set("market", choice.market);
-  parameters.set("interval", String(choice.intervalS));
-  history.replaceState(null, "", `#${parameters.toString()}`);
-}
-
-/** The lists to choose from, and everything of what is chosen. */
+/** What the view shows, and the lists to choose from. */
 function wanted(): Selector[] {
-  const selectors: Selector[] = [
-    { kind: "health" },
-    { kind: "engagement", history: false },
-    { kind: "markets", history: false },
-  ];
-  if (choice.channel !== null) {
-    selectors.push({ kind: "engagement", channel: choice.channel }, { kind: "leaderboards", group: choice.channel });
+  const selectors: Selector[] = [{ kind: "health" }];
+  switch (route.view) {
+    case "overview":
+      selectors.push({ kind: "engagement", history: false }, { kind: "markets", history: false }, { kind: "leaderboards", group: "global" });
+      break;
+    case "channel": {
+      const { channel } = route;
+      selectors.push({ kind: "engagement", history: false }, { kind: "engagement", channel }, { kind: "leaderboards", group: channel }, { kind: "moderation", channel });
+      for (const board of POLL_BOARDS) selectors.push({ kind: "leaderboards", board });
+      for (const currency of currenciesOf(state, channel).slice(0, GROUPS_MAX)) {
+        selectors.push({ kind: "leaderboards", group: `${groupPart(channel)}/${groupPart(currency)}` });
+      }
+      break;
+    }
+    case "markets": {
+      const { market, intervalS } = shownMarket();
+      selectors.push({ kind: "markets", history: false });
+      if (market !== null) selectors.push({ kind: "markets", market, interval_s: intervalS }, { kind: "leaderboards", group: market });
+      break;
+    }
+    case "moderation": {
+      const { channel } = route.filter;
+      const isOne = state.engagement.has(channel) || [...state.flags.values()].some((flag) => flag.channel_id === channel);
+      selectors.push(isOne ? { kind: "moderation", channel } : { kind: "moderation" }, { kind: "engagement", history: false });
+      break;
+    }
+    case "pipeline":
+      break;
   }
-  if (choice.allChannels) selectors.push({ kind: "moderation" });
-  else if (choice.channel !== null) selectors.push({ kind: "moderation", channel: choice.channel });
-  if (choice.market !== null) selectors.push({ kind: "markets", market: choice.market, interval_s: choice.intervalS });
   return selectors;
 }
 
-function choose(change: Partial<Choice>): void {
-  Object.assign(choice, change);
-  toAddress();
-  connection.subscribe(wanted());
-  draw();
+/** Until the viewer chooses: the first market, its minutes or what it has. */
+function shownMarket(): { market: string | null; intervalS: number } {
+  const asked = route.view === "markets" ? route : null;
+  const market = asked?.market ?? marketRows(state)[0]?.market ?? null;
+  const intervals = intervalsOf(state, market);
+  const usual = intervals.includes(USUAL_INTERVAL_S) ? USUAL_INTERVAL_S : (intervals[0] ?? USUAL_INTERVAL_S);
+  return { market, intervalS: asked?.intervalS ?? usual };
+}
+
+/** Asks again if what is wanted has changed. */
+function subscribe(): void {
+  const selectors = wanted();
+  const text = JSON.stringify(selectors);
+  if (text === subscribedTo) return;
+  subscribedTo = text;
+  connection.subscribe(selectors);
 }
 
 function onFrame(frame: Frame): void {
   if (frame.type === "error") console.error(`the gateway refused: ${frame.code}: ${frame.message}`);
+  const before = state.asOf;
   apply(state, frame, Date.now());
-  if ((frame.type === "change" && frame.kind !== "health") || frame.type === "snapshot") lastResultMs = Date.now();
-  const isComplete = frame.type !== "snapshot" || frame.is_last;
-  if (isComplete) chooseForTheViewer();
-  if (isComplete) draw();
+  if ((frame.type === "change" && frame.kind !== "health") || frame.type === "snapshot" || state.asOf !== before) lastResultMs = Date.now();
+  isWhole = frame.type !== "snapshot" || frame.is_last;
+  if (!isWhole) return;
+  subscribe();
+  draw();
 }
 
-/** Until the viewer chooses: the most-watched channel, the first market. */
-function chooseForTheViewer(): void {
-  const channel = choice.channel ?? channelsByViewers(state)[0]?.channel ?? null;
-  const market = choice.market ?? markets(state)[0] ?? null;
-  if (channel !== choice.channel || market !== choice.market) choose({ channel, market });
+function arrive(): void {
+  const from = address(route);
+  route = parse(location.hash);
+  scrolled.set(from, scrollY);
+  subscribe();
+  drawNow();
+  const isNew = (history.state as { isKnown?: boolean } | null)?.isKnown !== true;
+  history.replaceState({ isKnown: true }, "");
+  scrollTo(0, isNew ? 0 : (scrolled.get(address(route)) ?? 0));
+  byId(route.view).querySelector("h1")?.focus({ preventScroll: true });
+}
+
+/** Changes what is looked for without a new entry in the history. */
+function refine(next: Route): void {
+  route = next;
+  history.replaceState({ isKnown: true }, "", address(route));
+  subscribe();
+  draw();
 }
 
 function draw(): void {
@@ -97,64 +138,73 @@ function draw(): void {
   isDrawing = true;
   requestAnimationFrame(() => {
     isDrawing = false;
-    drawNow();
+    if (isWhole) drawNow();
   });
 }
 
 function drawNow(): void {
-  const nowMs = Date.now();
-  const windows = windowsOf(state, choice.channel);
-  const newest = windows.at(-1);
-  const candles = candlesOf(state, choice.market, choice.intervalS);
+  for (const view of Object.keys(VIEWS)) byId(view).hidden = view !== route.view;
+  for (const link of document.querySelectorAll<HTMLElement>(".views a")) {
+    if (link.dataset["view"] === route.view) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  const name = route.view === "channel" ? foreignText(route.channel, 60) : VIEWS[route.view];
+  if (document.title !== `${name} – Ovation`) document.title = `${name} – Ovation`;
   drawStatus();
-  showChannels(state, choice, (channel) => choose({ channel }));
-  showTiles(newest, choice.channel, nowMs);
-  viewersChart.update(viewersOf(state, choice.channel));
-  rateChart.update(windows);
-  showBoards(state, choice, draw);
-  showReactions(newest);
-  showMarketChoice(markets(state), choice);
-  showIntervals(INTERVALS_S, choice);
-  showQuote(candles.at(-1));
-  candleChart.update(candles, choice.intervalS);
-  showFlags(state, choice, nowMs);
+  switch (route.view) {
+    case "overview":
+      return showOverview(state, draw);
+    case "channel":
+      return showChannel(state, route.channel, draw);
+    case "markets": {
+      const { market, intervalS } = shownMarket();
+      return showMarkets(state, market, intervalS, draw);
+    }
+    case "moderation":
+      return showModeration(state, route.filter);
+    case "pipeline":
+      return; // drawn with the status: it changes with the clock
+  }
 }
 
 /** The parts that change with the clock alone. */
 function drawStatus(): void {
   const nowMs = Date.now();
   const serverNowMs = nowMs + state.skewMs;
-  const [name, text] = status(nowMs);
+  const [name, text, more] = status(nowMs);
   byId("status").dataset["state"] = name;
-  setText(byId("status-text"), text);
+  setText(byId("status-text"), text + more);
+  setText(byId("status-said"), text); // without what changes every second
   document.body.classList.toggle("offline", name === "reconnecting");
   setText(byId("as-of"), state.asOf === null ? "–" : instant(state.asOf, serverNowMs));
   setText(byId("behind"), state.asOf === null ? "–" : age(serverNowMs - state.asOf / 1000));
-  showHealth(state, serverNowMs);
+  if (route.view === "pipeline") showPipeline(state, line, serverNowMs);
 }
 
-function status(nowMs: number): [string, string] {
-  if (line.state === "waiting") {
-    return ["reconnecting", `Reconnecting in ${Math.max(0, Math.ceil((line.untilMs - nowMs) / 1000))} s`];
-  }
-  if (line.state === "connecting") return state.id === null ? ["connecting", "Connecting"] : ["reconnecting", "Reconnecting"];
-  if (state.health?.state === "log_unreachable") return ["stale", "Stale: Kafka unreachable"];
-  if (state.id === null || state.health?.state === "catching_up") return ["catching_up", "Catching up"];
+function status(nowMs: number): [name: string, text: string, more: string] {
+  if (line.state === "waiting") return ["reconnecting", "Reconnecting", ` in ${Math.max(0, Math.ceil((line.untilMs - nowMs) / 1000))} s`];
+  if (line.state === "connecting") return state.id === null ? ["connecting", "Connecting", ""] : ["reconnecting", "Reconnecting", ""];
+  if (state.health?.state === "log_unreachable") return ["stale", "Stale: Kafka unreachable", ""];
+  if (state.id === null || state.health?.state === "catching_up") return ["catching_up", "Catching up", ""];
   const quietMs = nowMs - lastResultMs;
-  return quietMs > STALE_AFTER_MS ? ["stale", `Stale: nothing new for ${duration(quietMs)}`] : ["live", "Live"];
+  return quietMs > STALE_AFTER_MS ? ["stale", "Stale: nothing new", ` for ${duration(quietMs)}`] : ["live", "Live", ""];
 }
 
-byId("market").addEventListener("change", (event) => choose({ market: (event.target as HTMLSelectElement).value }));
-byId("intervals").addEventListener("click", (event) => {
-  const seconds = Number((event.target as HTMLElement).dataset["seconds"]);
-  if (INTERVALS_S.includes(seconds)) choose({ intervalS: seconds });
+startTheme(byId("theme"));
+startOverview(draw);
+startModeration(
+  () => (route.view === "moderation" ? route.filter : ALL_FLAGS),
+  (filter) => refine({ view: "moderation", filter }),
+  draw,
+);
+byId("skip").addEventListener("click", (event) => {
+  event.preventDefault(); // the address is the view's
+  byId("main").focus();
 });
-byId("all-channels").addEventListener("change", (event) => choose({ allChannels: (event.target as HTMLInputElement).checked }));
-byId("channel-search").addEventListener("input", (event) => {
-  choice.search = (event.target as HTMLInputElement).value;
-  draw();
-});
-addEventListener("hashchange", () => choose(fromAddress()));
+setText(byId("foot"), `Times in ${Intl.DateTimeFormat().resolvedOptions().timeZone}`);
+history.scrollRestoration = "manual";
+history.replaceState({ isKnown: true }, "");
+addEventListener("hashchange", arrive);
 setInterval(drawStatus, 500);
-connection.subscribe(wanted());
+subscribe();
 drawNow();

@@ -85,6 +85,12 @@ export interface Candle extends Freshness {
   taker_net_volume: string;
   taker_volume: string;
   realised_variance: number | null;
+  largest_quantity: string;
+  largest_price: string;
+  true_range: string;
+  past_candle_count: number;
+  past_base_volume: string;
+  past_true_range: string;
   is_volume_spike: boolean;
   is_price_spike: boolean;
 }

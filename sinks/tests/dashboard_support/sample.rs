@@ -3,16 +3,19 @@
 
 use std::collections::BTreeMap;
 
-use schemas::{LeaderboardResult, ModerationFlag, SuggestedAction};
+use schemas::{LeaderboardResult, ModerationFlag, RetentionPoint, SuggestedAction};
 
-use super::{Results, board, candle, engagement, flag, freshness};
+use super::{Results, amount, at, board, candle, engagement, flag, freshness};
 
 pub const CHANNEL: &str = "twitch:aurora_live";
 pub const MARKET: &str = "binance-spot:BTCUSDT";
 pub const MARKUP: &str =
     "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>";
 
-const CHANNELS: [&str; 14] = [
+/// A channel whose name is markup, with what separates the keys of a group in it.
+pub const HOSTILE_CHANNEL: &str = "web:<img src=x onerror=alert(1)>/50%";
+
+const CHANNELS: [&str; 15] = [
     "twitch:aurora_live",
     "youtube:deep-sea-lab",
     "twitch:speedrun_hub",
@@ -27,6 +30,7 @@ const CHANNELS: [&str; 14] = [
     "webinar:rust-in-production",
     "youtube:night-sky",
     "twitch:tiny_desk",
+    HOSTILE_CHANNEL,
 ];
 const CHATTERS: [&str; 12] = [
     "Ada",
@@ -73,12 +77,78 @@ pub fn standings(name: &str, end_s: Option<i64>, step: i64) -> LeaderboardResult
     };
     let before = ranked(step - 1);
     let mut result = board(name, CHANNEL, end_s, &ranked(step)[..10]);
-    for entry in &mut result.entries {
-        let at = before[..10].iter().position(|(label, _)| *label == entry.label);
-        entry.previous_rank = at.map(|index| index as i32 + 1);
-    }
+    rank_before(&mut result, &before[..10]);
     result.item_count = 1_284 * scale;
     result
+}
+
+fn rank_before(result: &mut LeaderboardResult, before: &[(&str, i64)]) {
+    for entry in &mut result.entries {
+        let at = before.iter().position(|(label, _)| *label == entry.label);
+        entry.previous_rank = at.map(|index| index as i32 + 1);
+    }
+}
+
+/// A board whose items are known by their label, as channels and symbols are; every second pair has changed places.
+fn board_of_names(
+    name: &str,
+    group: &str,
+    end_s: i64,
+    entries: &[(&str, i64)],
+    score_scale: i64,
+) -> LeaderboardResult {
+    let mut result = board(name, group, Some(end_s), entries);
+    for (index, entry) in result.entries.iter_mut().enumerate() {
+        entry.item.clone_from(&entry.label);
+        let rank = entry.rank;
+        entry.previous_rank = Some(match index % 4 {
+            0 => rank + i32::from(index + 1 < entries.len()),
+            1 => rank - 1,
+            _ => rank,
+        });
+        entry.score =
+            amount(&format!("{}.{:02}", entries[index].1 / score_scale, entries[index].1 % score_scale));
+    }
+    result
+}
+
+/// Boards over all channels and markets, and those of the channel that have further keys.
+fn more_boards(results: &mut Results, minute_s: i64, now_s: i64) {
+    let channels: Vec<(&str, i64)> =
+        CHANNELS.iter().enumerate().map(|(index, name)| (*name, 90_000 / (index as i64 + 2))).collect();
+    let growth: Vec<(&str, i64)> =
+        CHANNELS.iter().rev().enumerate().map(|(index, name)| (*name, 740 / (index as i64 + 2))).collect();
+    let symbols = [(MARKET, 12_833_210_755), ("binance-spot:ETHUSDT", 4_410_288_320)];
+    results.put("global", &board_of_names("most_active_channels", "global", minute_s, &channels, 1));
+    results.put("global", &board_of_names("trending_channels", "global", minute_s, &growth, 100));
+    results.put("global", &board_of_names("most_traded_symbols", "global", minute_s, &symbols, 100));
+    for (currency, scale) in [("EUR", 3), ("JPY", 400), ("USD", 5)] {
+        let givers: Vec<(&str, i64)> = CHATTERS
+            .iter()
+            .take(7)
+            .enumerate()
+            .map(|(i, name)| (*name, 90 * scale / (i as i64 + 1)))
+            .collect();
+        let group = format!("{CHANNEL}/{currency}");
+        results.put(CHANNEL, &board("top_givers", &group, Some(minute_s), &givers));
+    }
+    let escaped = HOSTILE_CHANNEL.replace('%', "%25").replace('/', "%2F");
+    for (channel, poll, began_s) in [
+        (CHANNEL, "map-vote", now_s - 2_000),
+        (CHANNEL, "next game/2", now_s - 200),
+        (&*escaped, "p", now_s - 90),
+    ] {
+        let group = format!("{channel}/{}", poll.replace('/', "%2F"));
+        let votes = [("Ancient ruins", 412), ("<s>Harbour</s>", 388), ("Glacier", 97)];
+        let mut made = board("poll_results", &group, Some(now_s), &votes);
+        made.window = "session".to_owned();
+        made.window_start = Some(at(began_s * 1_000_000));
+        results.put(channel, &made);
+    }
+    let questions = [("How do you light the studio?", 31), (MARKUP, 12), ("Will there be a part two?", 9)];
+    results.put(CHANNEL, &board("top_questions", CHANNEL, Some(minute_s), &questions));
+    let trades = [("#4410127 · 3.2 at 61,837.63", 197_880), ("#4410090", 88_020), ("#4409811", 41_250)];
+    results.put("BTCUSDT", &board("biggest_trades", MARKET, Some(minute_s), &trades));
 }
 
 /// Engagement of channel number `index` in the minute that starts at `start_s`.
@@ -95,6 +165,26 @@ pub fn minute(index: usize, start_s: i64) -> schemas::EngagementResult {
         ("subscription".to_owned(), messages / 55),
         ("raid".to_owned(), 1),
     ]);
+    result.money_micros = BTreeMap::from([
+        ("EUR".to_owned(), messages * 31_250),
+        ("JPY".to_owned(), messages * 4_000_000),
+        ("USD".to_owned(), messages * 52_000),
+    ]);
+    let retained = |minutes: i64, share: i64| RetentionPoint {
+        age_us: minutes * 60_000_000,
+        cohort: viewers / (minutes + 1),
+        retained: viewers / (minutes + 1) * share / 100,
+    };
+    result.retention = [(1, 91), (2, 84), (5, 71), (10, 60), (15, 55), (30, 43), (60, 31)]
+        .map(|(m, s)| retained(m, s))
+        .into();
+    let slower = (40.0 * wave) as i64;
+    (result.startup_count, result.live_latency_count) = (viewers / 8, viewers * 6);
+    (result.startup_p50_ms, result.startup_p95_ms) = (Some(620 + slower), Some(2_140 + 4 * slower));
+    (result.live_latency_p50_ms, result.live_latency_p95_ms) =
+        (Some(3_900 + 3 * slower), Some(8_600 + 9 * slower));
+    (result.bitrate_ms, result.bitrate_bits) = (viewers * 60_000, viewers * 60_000 * (4_350 - 4 * slower));
+    result.rebuffer_ms = viewers * (230 + 4 * slower);
     result.is_final = true;
     result
 }
@@ -165,6 +255,17 @@ fn candles(results: &mut Results, symbol: &str, interval_s: i32, count: i64, now
         let start = first + index * i64::from(interval_s);
         let mut made = candle(symbol, interval_s, start, open, open + step);
         made.freshness = freshness((start + i64::from(interval_s)).min(now_s));
+        made.past_candle_count = 20;
+        (made.past_base_volume, made.past_true_range) = (amount("800"), amount("40"));
+        let from_end = count - index;
+        (made.missing_trade_ids, made.missing_before) =
+            if from_end == 12 { (7, Some(2)) } else { (0, Some(i64::from(from_end == 30))) };
+        made.is_volume_spike = from_end == 8 || from_end == 9;
+        made.is_price_spike = from_end == 9;
+        if made.is_volume_spike {
+            made.base_volume = amount("320");
+            made.quote_volume = made.open.checked_mul(made.base_volume).expect("fits");
+        }
         results.put(symbol, &made);
         open += step;
     }
@@ -182,11 +283,47 @@ pub fn hour(results: &mut Results, now_s: i64) {
         results.put(CHANNEL, &standings(name, Some(minute_s), 4));
         results.put(CHANNEL, &standings(name, None, 4));
     }
-    for interval_s in [1, 60] {
-        candles(results, "BTCUSDT", interval_s, 180, now_s, 6_183_763);
-        candles(results, "ETHUSDT", interval_s, 180, now_s, 268_011);
+    more_boards(results, minute_s, now_s);
+    for (interval_s, count) in [(1, 180), (60, 180), (300, 120), (3_600, 60), (86_400, 14)] {
+        candles(results, "BTCUSDT", interval_s, count, now_s, 6_183_763);
+        candles(results, "ETHUSDT", interval_s, count, now_s, 268_011);
     }
+    let mut elsewhere = flag("youtube:night-sky", "elsewhere", now_s - 20, "buy viewers dot example");
+    (elsewhere.rule, elsewhere.severity) = ("links".to_owned(), 3);
+    results.put("youtube:night-sky", &elsewhere);
     for flag in flags(now_s) {
         results.put(CHANNEL, &flag);
     }
+}
+
+/// What comes at step `step` while the page is open: a new minute in which the last channels have overtaken the others,
+/// boards with other ranks, a candle, a flag.
+pub fn news(results: &mut Results, minute_s: i64, now_s: i64, step: i64) {
+    for (index, channel) in CHANNELS.iter().enumerate().rev() {
+        let mut window = minute(index, minute_s);
+        window.is_final = false;
+        if index == 0 {
+            (window.concurrent_viewers, window.messages) = (54_321, 987);
+        } else if index as i64 == 3 + step % 2 {
+            window.concurrent_viewers = 30_000 + step;
+        }
+        window.freshness = freshness(now_s + step);
+        results.put(channel, &window);
+    }
+    for name in ["top_chatters", "top_emotes"] {
+        results.put(CHANNEL, &standings(name, Some(minute_s + 10 * step), step));
+    }
+    let channels: Vec<(&str, i64)> =
+        CHANNELS.iter().enumerate().map(|(index, name)| (*name, 90_000 / (index as i64 + 2))).collect();
+    let mut active = board_of_names("most_active_channels", "global", minute_s + 10 * step, &channels, 1);
+    let scores: Vec<_> = active.entries.iter().map(|entry| entry.score).collect();
+    active.entries[..6].rotate_left(step as usize % 5 + 1);
+    for (index, entry) in active.entries.iter_mut().enumerate() {
+        (entry.rank, entry.score) = (index as i32 + 1, scores[index]);
+    }
+    results.put("global", &active);
+    let mut made = candle("BTCUSDT", 1, now_s + step, 6_190_000, 6_190_000 + 100 * step);
+    made.freshness = freshness(now_s + step);
+    results.put("BTCUSDT", &made);
+    results.put(CHANNEL, &flag(CHANNEL, &format!("live-{step}"), now_s + step, "flagged just now"));
 }
