@@ -150,7 +150,7 @@ export function marksOf(candle: Candle): string[] {
 /** One board: for each further key of its group (a currency, a poll; else "") its windows, the shorter before all time. */
 export interface BoardFamily {
   name: string;
-  variants: { of: string; windows: Board[] }[];
+  variants: { of: string; called: string; windows: Board[] }[];
 }
 
 /** A value in the name of a group of several keys. */
@@ -164,6 +164,11 @@ function restOfGroup(group: string, first: string): string | undefined {
   const prefix = `${groupPart(first)}/`;
   if (!group.startsWith(prefix)) return undefined;
   return group.slice(prefix.length).split("/").map((part) => part.replaceAll("%2F", "/").replaceAll("%25", "%")).join(" / ");
+}
+
+/** Ids of polls often begin with their channel's. */
+function withoutPrefix(name: string, group: string | null): string {
+  return name.startsWith(`${group}:`) ? name.slice(`${group}:`.length) : name;
 }
 
 /** Boards of a group and of those that begin with it, by name. A board of all time stands with its namesake. */
@@ -185,7 +190,7 @@ export function boardsOf(state: State, group: string | null): BoardFamily[] {
     .map(([name, variants]) => ({
       name,
       variants: [...variants]
-        .map(([of, windows]) => ({ of, windows: windows.sort((a, b) => length(a) - length(b)) }))
+        .map(([of, windows]) => ({ of, called: withoutPrefix(of, group), windows: windows.sort((a, b) => length(a) - length(b)) }))
         .sort((a, b) => began(b.windows) - began(a.windows) || (a.of < b.of ? -1 : 1)),
     }));
 }

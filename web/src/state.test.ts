@@ -66,11 +66,11 @@ test("retention is added up over windows", () => {
 test("boards of several keys stand with their channel, each key read as it was written", () => {
   const s = state.emptyState();
   const channel = "a/b%";
-  for (const [group, window] of [[channel, "rolling"], ["a%2Fb%25/EUR", "rolling"], ["a%2Fb%25/x%2Fy", "all_time"], ["a/other", "rolling"], ["a%2Fb%25c/EUR", "rolling"]] as const) {
+  for (const [group, window] of [[channel, "rolling"], ["a%2Fb%25/EUR", "rolling"], ["a%2Fb%25/x%2Fy", "all_time"], ["a%2Fb%25/a%2Fb%25:poll", "rolling"], ["a/other", "rolling"], ["a%2Fb%25c/EUR", "rolling"]] as const) {
     const made = board(1, "givers", window, 100);
     state.apply(s, { ...made, key: { ...made.key, group }, value: { ...made.value, group } } as Change, 0);
   }
-  expect(select.boardsOf(s, channel).map((family) => family.variants.map((variant) => variant.of))).toEqual([["", "EUR", "x/y"]]);
+  expect(select.boardsOf(s, channel).map((family) => family.variants.map((variant) => variant.called))).toEqual([["", "EUR", "poll", "x/y"]]);
   expect(`${select.groupPart(channel)}/${select.groupPart("EUR")}`).toBe("a%2Fb%25/EUR");
 });
 

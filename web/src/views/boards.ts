@@ -100,7 +100,7 @@ function showFamily(panel: HTMLElement, { name, variants }: BoardFamily, link: (
   const variant = variants.find(({ of }) => of === chosenVariant.get(name)) ?? variants[0];
   const select = panel.querySelector("select") as HTMLSelectElement;
   select.hidden = variants.length === 0 || (variants.length === 1 && variant?.of === "");
-  keyed(select, variants, ({ of }) => of, ({ of }) => element("option", { value: of }, of === "" ? "All" : foreignText(of, 60)), () => undefined);
+  keyed(select, variants, ({ of }) => of, ({ of, called }) => element("option", { value: of }, of === "" ? "All" : foreignText(called, 60)), () => undefined);
   if (variant && select.value !== variant.of) select.value = variant.of;
 
   const boards = variant?.windows ?? [];

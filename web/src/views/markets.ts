@@ -34,8 +34,9 @@ export function showMarkets(state: State, market: string | null, intervalS: numb
       const [, last, moved] = made.children as unknown as HTMLElement[];
       if (!last || !moved) return;
       setText(last, decimal(row.last.close, 8));
-      setText(moved, change(row.change));
-      moved.className = (row.change ?? 0) > 0 ? "up" : (row.change ?? 0) < 0 ? "down" : "";
+      const text = change(row.change);
+      setText(moved, text);
+      moved.className = text.startsWith("+") ? "up" : text.startsWith("−") ? "down" : "";
     },
   );
   setText(byId("market-name").firstElementChild as Element, market === null ? "No market yet" : foreignText(market, 80));
