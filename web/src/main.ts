@@ -9,7 +9,7 @@ import { byId, setText } from "./dom";
 import { age, duration, foreignText, instant } from "./format";
 import type { Frame, Selector } from "./protocol";
 import { address, parse, type Route } from "./route";
-import { ALL_FLAGS, currenciesOf, groupPart, intervalsOf, marketRows } from "./select";
+import { ALL_FLAGS, groupPart, intervalsOf, marketRows } from "./select";
 import { apply, emptyState } from "./state";
 import { startTheme } from "./theme";
 import { showChannel } from "./views/channel";
@@ -21,10 +21,6 @@ import { showPipeline } from "./views/pipeline";
 /** Without a new result for this long the numbers are called stale. */
 const STALE_AFTER_MS = 30_000;
 const USUAL_INTERVAL_S = 60;
-/** Boards with a group for each poll, whose names are not known before: asked for of all channels. */
-const POLL_BOARDS = ["poll_results"];
-/** How many groups of further keys may be asked for; the gateway takes 64 selectors. */
-const GROUPS_MAX = 40;
 
 const VIEWS: Record<Route["view"], string> = { overview: "Channels", channel: "", markets: "Markets", moderation: "Moderation", pipeline: "Pipeline" };
 
@@ -43,7 +39,7 @@ const scrolled = new Map<string, number>();
 const scheme = location.protocol === "https:" ? "wss:" : "ws:";
 /** `#token=...`: taken out of the address at once, so that it gets into no bookmark and no picture of the screen. */
 const token = new URLSearchParams(location.hash.slice(1)).get("token");
-if (token !== null) toAddress();
+if (token !== null) history.replaceState(null, "", address(route));
 const connection = new Connection(`${scheme}//${location.host}/ws`, token, () => state.id, onFrame, (next) => {
   line = next;
   if (line.state === "waiting") isWhole = true; // what has come of a snapshot is shown
@@ -59,11 +55,9 @@ function wanted(): Selector[] {
       break;
     case "channel": {
       const { channel } = route;
-      selectors.push({ kind: "engagement", history: false }, { kind: "engagement", channel }, { kind: "leaderboards", group: channel }, { kind: "moderation", channel });
-      for (const board of POLL_BOARDS) selectors.push({ kind: "leaderboards", board });
-      for (const currency of currenciesOf(state, channel).slice(0, GROUPS_MAX)) {
-        selectors.push({ kind: "leaderboards", group: `${groupPart(channel)}/${groupPart(currency)}` });
-      }
+      selectors.push({ kind: "engagement", history: false }, { kind: "engagement", channel }, { kind: "moderation", channel });
+      // of polls, currencies and whatever else comes after the channel in a group's name
+      selectors.push({ kind: "leaderboards", group: channel }, { kind: "leaderboards", group: `${groupPart(channel)}/*` });
       break;
     }
     case "markets": {

@@ -195,11 +195,6 @@ export function boardsOf(state: State, group: string | null): BoardFamily[] {
     }));
 }
 
-/** Currencies in which a channel was given money in the windows that are known. */
-export function currenciesOf(state: State, channel: string): string[] {
-  return [...new Set(windowsOf(state, channel).flatMap((window) => Object.keys(window.money_micros)))].sort();
-}
-
 /** Which flags are looked for: empty text and severity 0 match all. */
 export interface FlagFilter {
   rule: string;
