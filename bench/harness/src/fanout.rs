@@ -9,7 +9,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 
 use crate::crowd::{Client, number_after};
 use crate::ovation::{Bench, Process};
+use crate::seen::Seen;
 
 const CHANNEL: &str = "bench:hot";
 /// So many connections are being made at a time.
@@ -49,71 +50,6 @@ pub struct Options {
     /// At the end so many are cut off at once and come back.
     #[arg(long, default_value_t = 0)]
     storm: usize,
-}
-
-/// What the clients have seen of each result, by its number.
-struct Seen {
-    /// When it was published, in microseconds since 1970.
-    published: Vec<AtomicI64>,
-    /// When the last client had it.
-    last: Vec<AtomicI64>,
-    /// How many have it.
-    clients: Vec<AtomicU64>,
-    /// How many deliveries came at each age, in milliseconds.
-    ages_ms: Vec<AtomicU64>,
-}
-
-impl Seen {
-    fn new(results: usize) -> Self {
-        let numbers = || (0..results).map(|_| AtomicI64::new(0)).collect();
-        let counts = |length: usize| (0..length).map(|_| AtomicU64::new(0)).collect();
-        Seen { published: numbers(), last: numbers(), clients: counts(results), ages_ms: counts(60_001) }
-    }
-
-    /// A client has received this frame.
-    fn take(&self, frame: &[u8]) {
-        let is_change = frame.starts_with(b"{\"type\":\"change\"");
-        let number = number_after(frame, "\"revision\":").and_then(|number| usize::try_from(number).ok());
-        let Some(number) = number.filter(|number| is_change && *number < self.published.len()) else {
-            return;
-        };
-        let now = now_micros();
-        self.last[number].fetch_max(now, Ordering::AcqRel);
-        self.clients[number].fetch_add(1, Ordering::AcqRel);
-        let age_us = now - self.published[number].load(Ordering::Acquire);
-        let age_ms = usize::try_from(age_us / 1_000).unwrap_or(0).min(self.ages_ms.len() - 1);
-        self.ages_ms[age_ms].fetch_add(1, Ordering::AcqRel);
-    }
-
-    /// How many clients have the newest result.
-    fn with_newest(&self) -> u64 {
-        self.clients.last().map_or(0, |count| count.load(Ordering::Acquire))
-    }
-
-    fn delivered(&self) -> u64 {
-        self.clients.iter().map(|count| count.load(Ordering::Acquire)).sum()
-    }
-
-    /// The age at which this share of all deliveries had come.
-    fn age_ms(&self, share: f64) -> usize {
-        let wanted = (self.delivered() as f64 * share) as u64;
-        let mut sum = 0;
-        let reached = self.ages_ms.iter().position(|count| {
-            sum += count.load(Ordering::Acquire);
-            sum > wanted.min(self.delivered().saturating_sub(1))
-        });
-        reached.unwrap_or(0)
-    }
-
-    /// The ages of results when their last client had them, sorted.
-    fn last_ages_ms(&self) -> Vec<f64> {
-        let age = |(last, published): (&AtomicI64, &AtomicI64)| {
-            (last.load(Ordering::Acquire) - published.load(Ordering::Acquire)) as f64 / 1e3
-        };
-        let mut ages: Vec<f64> = self.last.iter().zip(&self.published).map(age).collect();
-        ages.sort_by(f64::total_cmp);
-        ages
-    }
 }
 
 /// Measures and prints what was found.

@@ -15,6 +15,7 @@ mod live;
 mod meter;
 mod ovation;
 mod recovery;
+mod seen;
 mod sink;
 mod warehouse;
 

@@ -5,7 +5,6 @@
 //! should start; the owner says so.
 
 use std::mem;
-use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,10 +20,8 @@ use crate::log::{
 
 use super::context::{Change, ConsumerEvents};
 use super::error::of_client;
+use super::letting_go::let_go;
 use super::partitions::{Owned, committed_positions, first_error, list, offsets, same_partitions};
-
-/// How long closing may take before the client is left behind.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a partition that was just given to us may take until it can seek.
 const SEEK_RETRY: Duration = Duration::from_millis(5);
@@ -322,24 +319,7 @@ impl Consumer for BrokerConsumer {
     fn close(mut self) -> Result<(), LogError> {
         let Some(client) = self.client.take() else { return Ok(()) };
         self.prepare_close(&client);
-        // the client's own close has no deadline, so it is watched from here
-        let (closed, wait) = mpsc::channel();
-        let close = move || {
-            drop(client);
-            closed.send(()).ok();
-        };
-        let thread = thread::Builder::new().name("kafka-close".to_owned()).spawn(close);
-        let thread = thread.map_err(|error| LogError::fatal(format!("cannot close the reader: {error}")))?;
-        match wait.recv_timeout(CLOSE_TIMEOUT) {
-            Ok(()) => thread.join().map_err(|_| LogError::fatal("closing the reader panicked")),
-            Err(mpsc::RecvTimeoutError::Disconnected) => Err(LogError::fatal("closing the reader panicked")),
-            Err(mpsc::RecvTimeoutError::Timeout) => {
-                let waited_s = CLOSE_TIMEOUT.as_secs();
-                Err(LogError::retriable(format!(
-                    "the reader has not closed after {waited_s} s and is left behind"
-                )))
-            }
-        }
+        let_go("the reader", client)
     }
 }
 
@@ -375,8 +355,10 @@ impl BrokerConsumer {
 
 impl Drop for BrokerConsumer {
     fn drop(&mut self) {
-        if let Some(client) = self.client.take() {
-            self.prepare_close(&client);
+        let Some(client) = self.client.take() else { return };
+        self.prepare_close(&client);
+        if let Err(error) = let_go("the reader", client) {
+            tracing::warn!(%error, "a reader was given up");
         }
     }
 }

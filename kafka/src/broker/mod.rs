@@ -8,6 +8,7 @@ mod consumer;
 mod context;
 mod error;
 mod groups;
+mod letting_go;
 mod options;
 mod partitions;
 mod producer;

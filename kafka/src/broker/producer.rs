@@ -3,6 +3,8 @@
 //! Always holds: no failed delivery goes unnoticed (a flush or a commit after it fails), and every call ends by its
 //! deadline. Does not know: what a failed commit means for the owner's state.
 
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,9 +17,30 @@ use crate::log::{ErrorClass, LogError, Outgoing, Partitioned, Position, Producer
 use super::consumer::BrokerGroup;
 use super::context::Deliveries;
 use super::error::{of_client, plain, transaction_class};
+use super::letting_go::let_go;
 use super::partitions::offsets;
 
-type Client = ThreadedProducer<Deliveries>;
+/// The client; letting go of it takes bounded time.
+struct Client(ManuallyDrop<ThreadedProducer<Deliveries>>);
+
+impl Deref for Client {
+    type Target = ThreadedProducer<Deliveries>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        #[allow(unsafe_code, reason = "the client must be moved out of what is dropped")]
+        // SAFETY: it is taken here only, once, and nothing looks at it afterwards.
+        let client = unsafe { ManuallyDrop::take(&mut self.0) };
+        if let Err(error) = let_go("the writer", client) {
+            tracing::warn!(%error, "a writer was given up");
+        }
+    }
+}
 
 /// Between two looks at a full buffer.
 const BUFFER_FULL_RETRY: Duration = Duration::from_millis(1);
@@ -193,7 +216,8 @@ impl Transactions for BrokerTransactions {
 }
 
 fn client(config: &ClientConfig) -> Result<Client, LogError> {
-    config.create_with_context(Deliveries::default()).map_err(|error| plain("cannot make a producer", &error))
+    let client = config.create_with_context(Deliveries::default());
+    Ok(Client(ManuallyDrop::new(client.map_err(|error| plain("cannot make a producer", &error))?)))
 }
 
 /// Hands a record to the client, which copies it; waits while its buffer is full.
