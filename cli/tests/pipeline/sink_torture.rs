@@ -173,6 +173,12 @@ impl Torture<'_> {
         });
     }
 
+    /// How often a third sink has been given partitions.
+    fn joins_of_the_third(&self) -> usize {
+        let log = std::fs::read_to_string(self.folder.join("third.log")).unwrap_or_default();
+        log.matches("partitions assigned").count()
+    }
+
     fn disturb(&mut self, disturbance: Disturbance, producer: &mut Child) {
         self.supervise();
         *self.counts.entry(disturbance).or_default() += 1;
@@ -196,7 +202,9 @@ impl Torture<'_> {
                 self.losses.requests.fetch_add(3, Ordering::AcqRel);
             }
             Disturbance::Join => {
+                let joins = self.joins_of_the_third();
                 let mut third = self.sink(None);
+                wait_until("a third sink has its share", || self.joins_of_the_third() > joins);
                 self.wait_until_all_went_on(producer);
                 signal(&third, "TERM");
                 assert!(third.wait().expect("ended").success(), "the third sink did not end well");
