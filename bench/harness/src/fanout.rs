@@ -9,7 +9,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
@@ -94,11 +94,13 @@ async fn run(
         (connected.cpu_s - before.cpu_s) * 1e6 / clients as f64
     )?;
     let mut crowd = read_all(fast, seen);
-    let slow = read_slowly(slow, seen.published.len() - 1);
+    let is_over = Arc::new(AtomicBool::new(false));
+    let slow = tokio::spawn(read_slowly(slow, seen.published.len() - 1, is_over.clone()));
     publish_and_watch(options, gateway, seen, publisher, &mut crowd).await?;
     if options.slow > 0 {
-        let reads =
-            tokio::time::timeout(DEADLINE, slow).await.context("slow clients did not see the newest")??;
+        is_over.store(true, Ordering::Release);
+        let reads = tokio::time::timeout(DEADLINE, slow);
+        let reads = reads.await.context("slow clients did not see the newest")???;
         writeln!(
             out,
             "{} slow clients have seen the newest; {reads:.1} frames each of {}",
@@ -152,7 +154,7 @@ async fn publish_and_watch(
         std::io::stdout(),
         "{delivered} frames delivered in {wall_s:.1} s ({} more were conflated), {:.0} for each second of the gateway's CPU ({:.0} % of a core); from Kafka's client \
          to a client {} ms (p50), {} ms (p99); to the last client of each {:.0} ms (p50), {:.0} ms (p99), {:.0} ms at most; {:.0} MB",
-        published * clients - delivered,
+        (published * clients).saturating_sub(delivered),
         delivered as f64 / cpu_s,
         cpu_s / wall_s * 100.0,
         seen.age_ms(0.5),
@@ -261,20 +263,24 @@ fn read_all(clients: Vec<Client>, seen: &Arc<Seen>) -> JoinSet<Result<()>> {
     reading
 }
 
-/// Reads little and seldom until the newest result was seen; how many frames each has received, on average.
-async fn read_slowly(clients: Vec<Client>, newest: usize) -> Result<f64> {
+/// Reads little and seldom until nothing more is published, then the rest; how many frames each has received, on average.
+async fn read_slowly(clients: Vec<Client>, newest: usize, is_over: Arc<AtomicBool>) -> Result<f64> {
     let count = clients.len();
     let mut reading = JoinSet::new();
     for mut client in clients {
+        let is_over = is_over.clone();
         reading.spawn(async move {
             let (mut frames, mut number) = (0_u64, -1);
             while number < newest as i64 {
-                tokio::time::sleep(SLOW_EVERY).await;
+                let is_over = is_over.load(Ordering::Acquire);
+                if !is_over {
+                    tokio::time::sleep(SLOW_EVERY).await;
+                }
                 let mut take = |text: &[u8]| {
                     frames += 1;
                     number = number.max(number_after(text, "\"revision\":").unwrap_or(-1));
                 };
-                client.receive(SLOW_BYTES, &mut take).await?;
+                client.receive(if is_over { 64 << 10 } else { SLOW_BYTES }, &mut take).await?;
             }
             Ok::<_, anyhow::Error>(frames)
         });
