@@ -1,4 +1,4 @@
-//! What a chat record costs on its way to an insert, in our process: decoding, the row, LZ4.
+//! What a chat record costs on its way to an insert, in our process: decoding, the row, columns, LZ4.
 //!
 //! `cargo bench -p sinks --bench rows`. Always holds: the same messages in all. Does not know: what the server pays.
 
@@ -7,8 +7,10 @@ use clickhouse::insert_formatted::CompressedData;
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use schemas::{ChatEvent, ChatKind, Decoder, Emote, Encoder, Event, SchemaIds, Timestamp, Topic};
+use sinks::clickhouse::native;
 use sinks::clickhouse::rowbinary::RowBuffer;
 use sinks::clickhouse::rows::{Place, Rows};
+use sinks::clickhouse::tables::Table;
 
 const MESSAGES: i64 = 10_000;
 
@@ -77,6 +79,27 @@ fn decode(bencher: Bencher<'_, '_>) {
 fn decode_and_row_binary(bencher: Bencher<'_, '_>) {
     let payloads = payloads();
     bencher.counter(ItemsCount::new(MESSAGES as usize)).bench_local(|| rows(&payloads));
+}
+
+#[divan::bench]
+fn rows_into_columns(bencher: Bencher<'_, '_>) {
+    let rows = rows(&payloads());
+    bencher.counter(ItemsCount::new(MESSAGES as usize)).bench_local(|| {
+        native::blocks(Table::of(Topic::Chat).columns(), black_box(rows.as_bytes()), |block| {
+            black_box(block);
+            Ok::<(), ()>(())
+        })
+    });
+}
+
+#[divan::bench]
+fn rows_into_columns_and_lz4(bencher: Bencher<'_, '_>) {
+    let rows = rows(&payloads());
+    bencher.counter(ItemsCount::new(MESSAGES as usize)).bench_local(|| {
+        native::blocks(Table::of(Topic::Chat).columns(), black_box(rows.as_bytes()), |block| {
+            CompressedData::new(block, Compression::Lz4).map(drop)
+        })
+    });
 }
 
 #[divan::bench]

@@ -72,6 +72,11 @@ impl Bench {
         Ok(bench)
     }
 
+    /// Runs another build from now on.
+    pub fn set_binary(&mut self, binary: &Path) {
+        binary.clone_into(&mut self.binary);
+    }
+
     /// Where files can be put.
     pub fn folder(&self) -> &Path {
         self.folder.path()

@@ -5,7 +5,7 @@
 //! know: why one is dearer.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
@@ -26,9 +26,12 @@ pub struct Options {
     /// How often each is run.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// Consumers of the table engine.
+    /// Consumers of the table engine; 0 leaves it out.
     #[arg(long, default_value_t = 1)]
     engine_consumers: u32,
+    /// Another build of the program, which takes turns with this one.
+    #[arg(long)]
+    before: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy)]
@@ -45,14 +48,22 @@ struct Run {
 /// If a server or the program fails.
 pub fn measure(binary: &Path, options: &Options) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    let bench = Bench::start(binary, "")?;
+    let mut bench = Bench::start(binary, "")?;
     let server = Warehouse::start(binary, bench.folder())?;
     bench.simulate_chat(options.events, 100_000, 10_000)?;
     let records = bench.records(&[CHAT])? as u64;
-    let (mut ours, mut engine) = (Vec::new(), Vec::new());
+    let before = options.before.as_deref().map(std::path::absolute).transpose()?;
+    let (mut ours, mut before_it, mut engine) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..options.rounds {
+        if let Some(before) = &before {
+            bench.set_binary(before);
+            before_it.push(with_sink(&bench, &server, &format!("before_{round}"), records)?);
+            bench.set_binary(binary);
+        }
         ours.push(with_sink(&bench, &server, &format!("sink_{round}"), records)?);
-        engine.push(with_engine(&bench, &server, &format!("engine_{round}"), records, options)?);
+        if options.engine_consumers > 0 {
+            engine.push(with_engine(&bench, &server, &format!("engine_{round}"), records, options)?);
+        }
     }
     writeln!(out, "{records} chat messages in {PARTITIONS} partitions, {} rounds, medians", options.rounds)?;
     writeln!(
@@ -60,7 +71,8 @@ pub fn measure(binary: &Path, options: &Options) -> Result<()> {
         "{:<14} {:>10} {:>16} {:>16} {:>18} {:>9}",
         "", "rows/s", "our CPU us/row", "server CPU us/row", "rows/s of CPU", "peak MB"
     )?;
-    for (name, runs) in [("ovation sink", &ours), ("Kafka engine", &engine)] {
+    let all = [("before", &before_it), ("ovation sink", &ours), ("Kafka engine", &engine)];
+    for (name, runs) in all.into_iter().filter(|(_, runs)| !runs.is_empty()) {
         let of = |what: fn(&Run) -> f64| median(runs.iter().map(what).collect());
         let cpu_s = of(|run| run.own_cpu_s + run.server_cpu_s);
         let per_row = |seconds: f64| seconds / records as f64 * 1e6;

@@ -1,4 +1,4 @@
-//! One INSERT over the official client: compressed off the calling thread, with timeouts, and what its errors mean.
+//! One INSERT over the official client: turned into columns and compressed off the calling thread, with timeouts, and what its errors mean.
 //!
 //! Always holds: an insert that returned `Ok` was acknowledged by the server; one that failed may be sent again as it is. An
 //! acknowledgement does not say whether the rows were taken now or had been before: [`records_there`] does.
@@ -9,10 +9,9 @@ use clickhouse::insert_formatted::CompressedData;
 use clickhouse::{Client, Compression};
 
 use super::chunk::Insert;
+use super::native;
 use super::options::ClickHouseOptions;
-
-/// Rows are compressed and sent in frames of this many bytes.
-const FRAME_BYTES: usize = 1 << 20;
+use super::tables::Table;
 
 /// What must hold for an insert to be taken whole and once, whatever the user's profile says.
 const SETTINGS: [(&str, &str); 9] = [
@@ -29,10 +28,15 @@ const SETTINGS: [(&str, &str); 9] = [
     ("input_format_null_as_default", "0"),
 ];
 
-/// The rows, compressed off the calling thread; anew for each attempt, so that what waits is kept once.
-async fn compress(body: Bytes) -> Result<Vec<CompressedData>, Error> {
+/// The rows as compressed blocks, made off the calling thread; anew for each attempt, so that what waits is kept once.
+async fn compress(table: Table, rows: Bytes) -> Result<Vec<CompressedData>, Error> {
     let compress = move || -> Result<Vec<CompressedData>, Error> {
-        body.chunks(FRAME_BYTES).map(|frame| CompressedData::new(frame, Compression::Lz4)).collect()
+        let mut frames = Vec::new();
+        native::blocks(table.columns(), &rows, |block| {
+            frames.push(CompressedData::new(block, Compression::Lz4)?);
+            Ok::<(), Error>(())
+        })?;
+        Ok(frames)
     };
     tokio::task::spawn_blocking(compress).await.map_err(|error| Error::Other(error.into()))?
 }
@@ -51,7 +55,7 @@ async fn send_into(
     options: &ClickHouseOptions,
     insert: &Insert,
 ) -> Result<(), Error> {
-    let frames = compress(insert.body.clone()).await?;
+    let frames = compress(insert.table, insert.body.clone()).await?;
     let mut request = client
         .insert_formatted_with(statement)
         .with_setting("insert_deduplication_token", insert.token.as_str())

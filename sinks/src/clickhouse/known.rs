@@ -128,10 +128,11 @@ pub(super) async fn row(
     offset: i64,
 ) -> Result<Bytes, Error> {
     // a leaderboard's record is a row for each rank
-    let order = if table.columns.contains(" rank,") { "rank" } else { "`offset`" };
+    let order = if table.columns().any(|(name, _)| name == "rank") { "rank" } else { "`offset`" };
     let row = format!(
-        "SELECT {}, topic, `partition`, `offset` FROM {} WHERE topic = ? AND `partition` = ? AND `offset` = ? ORDER BY {order} LIMIT 1",
-        table.columns, table.name
+        "SELECT {} FROM {} WHERE topic = ? AND `partition` = ? AND `offset` = ? ORDER BY {order} LIMIT 1",
+        table.column_names(),
+        table.name
     );
     let row = client.query(&row).bind(&*partition.topic).bind(partition.partition).bind(offset);
     row.fetch_bytes("RowBinary")?.collect().await

@@ -7,7 +7,7 @@
 //! Does not know: what the results mean, or who asks for them.
 //!
 //! Reading order: [`rows`] (what a record becomes) and [`tables`], `intent`, `chunk`, `lane` (one partition), `sink` (the loop), `takeover`,
-//! then `insert` and `writer`.
+//! then `insert`, [`native`] and `writer`.
 
 mod chunk;
 mod cluster;
@@ -19,6 +19,7 @@ mod known;
 mod lane;
 mod lease;
 mod migrate;
+pub mod native;
 mod options;
 mod reader;
 mod rebuild;

@@ -18,6 +18,16 @@ pub fn clamp(instant: Timestamp) -> Timestamp {
     instant.clamp(INSTANT_MIN, INSTANT_MAX)
 }
 
+/// Appends a length in LEB128, as this format and Native have it.
+pub(super) fn write_length(length: usize, bytes: &mut Vec<u8>) {
+    let mut rest = length;
+    while rest >= 0x80 {
+        bytes.push((rest & 0x7f) as u8 | 0x80);
+        rest >>= 7;
+    }
+    bytes.push(rest as u8);
+}
+
 /// Rows in RowBinary.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RowBuffer {
@@ -39,12 +49,7 @@ impl RowBuffer {
 
     /// A length, as it stands before an array, a map or a string: LEB128.
     pub fn length(&mut self, length: usize) {
-        let mut rest = length;
-        while rest >= 0x80 {
-            self.bytes.push((rest & 0x7f) as u8 | 0x80);
-            rest >>= 7;
-        }
-        self.bytes.push(rest as u8);
+        write_length(length, &mut self.bytes);
     }
 
     /// `String`, of any bytes.

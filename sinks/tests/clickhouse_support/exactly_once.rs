@@ -9,7 +9,7 @@ use sinks::clickhouse::rows::{Place, Rows};
 use sinks::clickhouse::tables::Table;
 
 use crate::clickhouse_support::values::{self, chat};
-use crate::clickhouse_support::{Corner, Published, eventually, record};
+use crate::clickhouse_support::{Corner, Published, body, eventually, record};
 
 fn messages(numbers: std::ops::Range<i64>) -> Vec<Published> {
     numbers
@@ -74,12 +74,13 @@ impl Corner {
             let place = Place { topic: &self.chat_partition().topic, partition: 0, offset: number };
             schemas::Event::Chat(chat(number, "ada")).write(&place, &mut rows);
         }
-        let insert = self.client.insert_formatted_with(Table::of(Topic::Chat).insert_statement());
+        let table = Table::of(Topic::Chat);
+        let insert = self.client.insert_formatted_with(table.insert_statement());
         let mut insert = insert
             .with_setting("insert_deduplication_token", token)
             .with_setting("deduplicate_blocks_in_dependent_materialized_views", "1");
         let written = async {
-            insert.send(rows.into_bytes().into()).await?;
+            insert.send(body(table, &rows).into()).await?;
             insert.end().await
         };
         self.wait(written).expect("written");
@@ -103,6 +104,23 @@ fn announced_chunks_are_sent_as_they_were_announced() {
     let parts = "SELECT rows FROM system.parts WHERE database = 'announced' AND table = 'chat_events' AND active ORDER BY min_block_number";
     assert_eq!(corner.ask(parts), ["37", "24", "39"]);
     assert_eq!(corner.left(), (100, "ovation-sink 1 1.test 0".to_owned()));
+}
+
+/// A token names one block of the table: of two, the server would know the second as the first repeated.
+#[test]
+fn what_is_sent_in_several_blocks_is_one_in_the_table_and_behind_the_view() {
+    const MESSAGES: i64 = 15_000;
+    let corner = counted("one_block");
+    for table in ["chat_events", "told"] {
+        corner.command(&format!("SYSTEM STOP MERGES {table}"));
+    }
+    corner.publish(&messages(0..MESSAGES));
+    corner.leave(0, &format!("ovation-sink 1 1.test 0 {MESSAGES}"));
+    corner.sink_everything();
+    assert_eq!(corner.rows() as i64, MESSAGES);
+    let parts = "SELECT table, count() FROM system.parts WHERE database = 'one_block' AND table IN ('chat_events', 'told') AND \
+                 active GROUP BY table ORDER BY table";
+    assert_eq!(corner.ask(parts), ["chat_events\t1", "told\t1"]);
 }
 
 #[test]

@@ -14,6 +14,9 @@ use kafka::broker::{BrokerLog, BrokerOptions, NewTopic};
 use kafka::{Log, Outgoing, Partitioned, Producer, TopicPartition};
 use schemas::codec::Message;
 use schemas::{Encoder, SchemaIds, Topic};
+use sinks::clickhouse::native;
+use sinks::clickhouse::rowbinary::RowBuffer;
+use sinks::clickhouse::tables::Table;
 use sinks::clickhouse::{ClickHouseOptions, SinkError, SinkHealth, SinkSettings, Target, migrate, run};
 
 /// How long a test waits for what must come.
@@ -159,7 +162,7 @@ impl Corner {
     /// How many records have rows.
     pub fn arrived(&self) -> i64 {
         let count = |topic| {
-            let table = sinks::clickhouse::tables::Table::of(topic).name;
+            let table = Table::of(topic).name;
             format!("SELECT uniqExact(topic, partition, offset) AS records FROM {table}")
         };
         let counts = Topic::STORED.map(count).join(" UNION ALL ");
@@ -214,6 +217,17 @@ pub fn record<M: Message>(key: &str, message: &M) -> Published {
     let mut value = Vec::new();
     Encoder::new(SchemaIds::local()).encode(message, &mut value).expect("encodes");
     Published { topic: M::TOPIC, partition: None, key: key.as_bytes().to_vec(), value: Some(value) }
+}
+
+/// The body of an insert.
+pub fn body(table: Table, rows: &RowBuffer) -> Vec<u8> {
+    let mut body = Vec::new();
+    let emit = |block: &[u8]| -> Result<(), std::convert::Infallible> {
+        body.extend_from_slice(block);
+        Ok(())
+    };
+    native::blocks(table.columns(), rows.as_bytes(), emit).expect("nothing fails");
+    body
 }
 
 /// Waits until `holds`.
