@@ -74,7 +74,7 @@ impl Board {
             value: contribution.value,
             event_time: contribution.event_time,
             pane,
-            user: contribution.user.as_deref(),
+            user: contribution.user.as_ref(),
         };
         let group = self.groups.entry(Arc::clone(&contribution.group)).or_default();
         let added = group.add(&gain, self.rules, is_full);
@@ -86,11 +86,11 @@ impl Board {
             return false;
         }
         if let Some(id) = &contribution.message
-            && let Some(id) = group.remember(id, self.last_message + 1, &gain, self.rules.is_tracked)
+            && group.remember(id, self.last_message + 1, &gain, self.rules.is_tracked)
         {
             self.last_message += 1;
-            let (group, number) = (Arc::clone(&contribution.group), self.last_message);
-            self.messages.push_back(Remembered { group, pane, id, number });
+            let (group, id) = (Arc::clone(&contribution.group), Arc::clone(id));
+            self.messages.push_back(Remembered { group, pane, id, number: self.last_message });
         }
         if let Window::Session { gap_micros } = self.spec.window {
             let end = contribution.event_time.plus_micros(gap_micros);

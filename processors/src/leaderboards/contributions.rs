@@ -30,14 +30,14 @@ pub(super) enum Change {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Contribution {
     pub(super) group: Arc<str>,
-    pub(super) item: Box<str>,
+    pub(super) item: Arc<str>,
     pub(super) label: Option<Box<str>>,
     pub(super) value: i128,
     pub(super) event_time: Timestamp,
     /// Who it is from, where that matters: a ban takes it back, or users are counted.
-    pub(super) user: Option<Box<str>>,
+    pub(super) user: Option<Arc<str>>,
     /// The message it is from, where a deletion takes it back.
-    pub(super) message: Option<Box<str>>,
+    pub(super) message: Option<Arc<str>>,
 }
 
 stored!(Contribution { group, item, label, value, event_time, user, message });
@@ -149,20 +149,25 @@ impl Contributor {
         }
         let header = event.header();
         let name = self.group_name.as_str();
-        let mut group: Option<Arc<str>> = None;
+        let (mut group, mut message): (Option<Arc<str>>, Option<Arc<str>>) = (None, None);
         scores(spec, event, &mut |score| {
             if score.value <= 0 || (self.counts_users && header.user_id.is_none()) {
                 return;
             }
             let group = group.get_or_insert_with(|| known(name).unwrap_or_else(|| Arc::from(name)));
+            if self.keeps_messages && message.is_none() {
+                message = Some(Arc::from(header.event_id));
+            }
+            let item: Arc<str> = Arc::from(score.item);
+            let user = header.user_id.filter(|_| self.needs_user);
             each(Contribution {
+                user: user.map(|user| if *user == *item { Arc::clone(&item) } else { Arc::from(user) }),
+                message: message.clone(),
                 group: Arc::clone(group),
-                item: score.item.into(),
+                item,
                 label: score.label,
                 value: score.value,
                 event_time,
-                user: header.user_id.filter(|_| self.needs_user).map(Box::from),
-                message: self.keeps_messages.then(|| header.event_id.into()),
             });
         })
     }

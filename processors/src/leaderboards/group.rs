@@ -153,14 +153,14 @@ pub(super) struct Group {
 /// A score on its way into a group.
 #[derive(Clone, Debug)]
 pub(super) struct Gain<'a> {
-    pub(super) item: &'a str,
+    pub(super) item: &'a Arc<str>,
     pub(super) label: Option<&'a str>,
     pub(super) value: i128,
     pub(super) event_time: Timestamp,
     /// The start of the pane that remembers it until it expires.
     pub(super) pane: Timestamp,
     /// Who it is from; of those that must be known.
-    pub(super) user: Option<&'a str>,
+    pub(super) user: Option<&'a Arc<str>>,
 }
 
 /// What became of a gain.
@@ -210,17 +210,17 @@ impl Group {
                 return Added::Outvoted;
             }
             let (pane, item) = (vote.pane, Arc::clone(&vote.item));
-            self.take_from_cell(pane, &item, gain.user.unwrap_or_default(), None, rules);
+            self.take_from_cell(pane, &item, gain.user.map_or("", |user| user), None, rules);
         } else if is_full && !self.has_entries_for(gain, rules) {
             return Added::Refused;
         }
         let key = match self.items.get_key_value(gain.item) {
             Some((key, _)) => Arc::clone(key),
-            None => Arc::from(gain.item),
+            None => Arc::clone(gain.item),
         };
         if rules.scoring == Scoring::Votes {
             let vote = Vote { pane: gain.pane, item: Arc::clone(&key), time: gain.event_time };
-            self.votes.insert(Arc::from(gain.user.unwrap_or_default()), vote);
+            self.votes.insert(gain.user.map_or_else(|| Arc::from(""), Arc::clone), vote);
         }
         let pane = self.panes.entry(gain.pane).or_default();
         let entries_before = pane.entries;
@@ -233,7 +233,7 @@ impl Group {
     /// Whether a gain needs nothing new.
     fn has_entries_for(&self, gain: &Gain<'_>, rules: Rules) -> bool {
         let cell = self.panes.get(&gain.pane).and_then(|pane| pane.cells.get(gain.item));
-        let has_user = |user| cell.is_some_and(|cell| cell.has_user(user));
+        let has_user = |user: &Arc<str>| cell.is_some_and(|cell| cell.has_user(user));
         cell.is_some() && (!rules.keeps_users || gain.user.is_none_or(has_user))
     }
 

@@ -43,8 +43,8 @@ pub(super) struct Merge {
     visible_from: Timestamp,
     label: Option<Box<str>>,
     group: Arc<str>,
-    item: Box<str>,
-    user: Option<Box<str>>,
+    item: Arc<str>,
+    user: Option<Arc<str>>,
     gained: i128,
     reached: Timestamp,
     /// An instant of the pane in which something was taken back.
@@ -58,8 +58,8 @@ stored!(Merge { visible_from, label, group, item, user, gained, reached, lost_at
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Spot {
     pane: Timestamp,
-    item: Box<str>,
-    user: Option<Box<str>>,
+    item: Arc<str>,
+    user: Option<Arc<str>>,
 }
 
 /// What happened there.
@@ -158,7 +158,7 @@ impl Board {
         let losses = std::mem::take(&mut group.losses);
         let whole = whole_group(&self.spec, name);
         for (pane, item, lost) in losses {
-            self.deltas.at(whole, Spot { pane, item: (*item).into(), user: None }).lost += lost;
+            self.deltas.at(whole, Spot { pane, item, user: None }).lost += lost;
         }
     }
 
@@ -172,7 +172,7 @@ impl Board {
             let mut bytes = 0;
             let mut part = 0;
             for (spot, delta) in spots {
-                let Some(score) = self.score(spot, delta, has_panes) else {
+                let Some(score) = self.score(&spot, delta, has_panes) else {
                     self.forgotten += 1;
                     continue;
                 };
@@ -191,12 +191,12 @@ impl Board {
     }
 
     /// None if the sum has more than 38 digits.
-    fn score(&self, spot: Spot, delta: Delta, has_panes: bool) -> Option<PartialScore> {
+    fn score(&self, spot: &Spot, delta: Delta, has_panes: bool) -> Option<PartialScore> {
         let quote = |value: i128| value.checked_mul(unit(scale(self.spec.score))).and_then(Quote::from_units);
         Some(PartialScore {
-            item: spot.item.into(),
+            item: (*spot.item).to_owned(),
             label: delta.label.map(String::from),
-            user_id: spot.user.map(String::from),
+            user_id: spot.user.as_deref().map(str::to_owned),
             pane: has_panes.then_some(spot.pane),
             gained: quote(delta.gained)?,
             reached: delta.reached,
@@ -247,7 +247,7 @@ impl Board {
                 label: score.label.as_deref().map(Box::from),
                 group: Arc::clone(&name),
                 item: score.item.as_str().into(),
-                user: score.user_id.as_deref().map(Box::from),
+                user: score.user_id.as_deref().map(Arc::from),
                 gained: score.gained.units() / unit,
                 reached: score.reached.unwrap_or(arrival.event_time),
                 lost_at: score.pane.unwrap_or(arrival.event_time),

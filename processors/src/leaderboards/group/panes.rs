@@ -9,11 +9,12 @@ use hashbrown::HashMap;
 use hashbrown::hash_map::EntryRef;
 use rustc_hash::FxBuildHasher;
 use schemas::Timestamp;
+use smallvec::SmallVec;
 
 use super::super::cell::{Cell, Held, Scoring};
 use super::super::contributions::Retracted;
 use super::{Gain, Group, Rules, touch};
-use crate::maps::{ByName, value_of};
+use crate::maps::ByName;
 
 /// A part of a pane that is saved under a key of its own.
 #[derive(Clone, Debug)]
@@ -28,7 +29,7 @@ pub(in crate::leaderboards) enum PaneKey {
 pub(super) struct Message {
     pub(super) user: Option<Arc<str>>,
     /// What it brought to which items.
-    pub(super) parts: Vec<(Arc<str>, i128)>,
+    pub(super) parts: SmallVec<[(Arc<str>, i128); 1]>,
     /// Rises with every message of the board: the lowest is forgotten first.
     pub(super) number: u64,
     pub(super) is_unsaved: bool,
@@ -40,7 +41,7 @@ pub(super) struct Pane {
     pub(super) cells: HashMap<Arc<str>, Cell, FxBuildHasher>,
     pub(super) messages: ByName<Message>,
     /// The messages of each user.
-    pub(super) messages_by_user: ByName<Vec<Arc<str>>>,
+    pub(super) messages_by_user: ByName<SmallVec<[Arc<str>; 1]>>,
     pub(super) unsaved: Vec<PaneKey>,
     /// Cells, users in cells, and messages.
     pub(super) entries: usize,
@@ -58,24 +59,24 @@ impl Pane {
         let mut new_user = None;
         // Where the largest is to be found again, what came anonymously is held under no name.
         let is_anonymous_held = rules.scoring == Scoring::Largest;
-        let user = gain.user.or(is_anonymous_held.then_some("")).filter(|_| rules.keeps_users);
+        let anonymous = || is_anonymous_held.then(|| Arc::from(""));
+        let user = gain.user.map(Arc::clone).or_else(anonymous).filter(|_| rules.keeps_users);
         if let Some(user) = user {
             let users = cell.users.get_or_insert_default();
-            let held = match users.entry_ref(user) {
+            let held = match users.entry_ref(&*user) {
                 EntryRef::Occupied(entry) => {
                     let held = entry.into_mut();
                     held.add(rules.scoring, gain.value, gain.event_time);
                     held
                 }
                 EntryRef::Vacant(entry) => {
-                    let name: Arc<str> = Arc::from(user);
-                    new_user = Some(Arc::clone(&name));
+                    new_user = Some(Arc::clone(&user));
                     self.entries += 1;
-                    entry.insert_with_key(name, Held::new(gain.value, gain.event_time))
+                    entry.insert_with_key(Arc::clone(&user), Held::new(gain.value, gain.event_time))
                 }
             };
             if rules.is_tracked && !std::mem::replace(&mut held.is_unsaved, true) {
-                self.unsaved.push(PaneKey::User { item: Arc::clone(key), user: Arc::from(user) });
+                self.unsaved.push(PaneKey::User { item: Arc::clone(key), user });
             }
         }
         cell.add(rules.scoring, gain.value, gain.event_time);
@@ -121,36 +122,38 @@ impl Pane {
 }
 
 impl Group {
-    /// Remembers that a message brought `value` to an item, in the pane that starts at `start`. Returns its name if it was not
-    /// known; then it has `number`.
+    /// Remembers that a message brought `value` to an item, in the pane that starts at `start`. True if it was not known; then
+    /// it has `number`.
     pub(in crate::leaderboards) fn remember(
         &mut self,
-        id: &str,
+        id: &Arc<str>,
         number: u64,
         gain: &Gain<'_>,
         is_tracked: bool,
-    ) -> Option<Arc<str>> {
-        let item = self.items.get_key_value(gain.item).map(|(key, _)| Arc::clone(key))?;
-        let pane = self.panes.get_mut(&gain.pane)?;
-        let (message, name) = match pane.messages.entry_ref(id) {
-            EntryRef::Occupied(entry) => (entry.into_mut(), None),
+    ) -> bool {
+        let Some(item) = self.items.get_key_value(gain.item).map(|(key, _)| Arc::clone(key)) else {
+            return false;
+        };
+        let Some(pane) = self.panes.get_mut(&gain.pane) else { return false };
+        let (message, is_new) = match pane.messages.entry_ref(&**id) {
+            EntryRef::Occupied(entry) => (entry.into_mut(), false),
             EntryRef::Vacant(entry) => {
-                let name: Arc<str> = Arc::from(id);
-                let user: Option<Arc<str>> = gain.user.map(Arc::from);
+                // of one name there is one copy
+                let user = gain.user.map(|user| Arc::clone(if **user == *item { &item } else { user }));
                 if let Some(user) = &user {
-                    value_of(&mut pane.messages_by_user, user).push(Arc::clone(&name));
+                    pane.messages_by_user.entry(Arc::clone(user)).or_default().push(Arc::clone(id));
                 }
                 pane.entries += 1;
                 self.entries += 1;
                 let message = Message { user, number, ..Message::default() };
-                (entry.insert_with_key(Arc::clone(&name), message), Some(name))
+                (entry.insert_with_key(Arc::clone(id), message), true)
             }
         };
         message.parts.push((item, gain.value));
         if is_tracked && !std::mem::replace(&mut message.is_unsaved, true) {
-            pane.unsaved.push(PaneKey::Message(Arc::from(id)));
+            pane.unsaved.push(PaneKey::Message(Arc::clone(id)));
         }
-        name
+        is_new
     }
 
     /// Forgets a message: it can no longer be taken back. False if it is gone already.
