@@ -187,6 +187,43 @@ async fn what_may_not_be_read_at_all_is_an_error() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_takes_what_there_is_is_told_what_is_left_out() {
+    let results = two_channels();
+    let gateway = Gateway::start(&results.log, closed(None)).await;
+    gateway.wait_for_health(|health| health["state"] == "live").await;
+    let token = token(json!({"channels": ["twitch:1"]}));
+    let asked =
+        json!([{"kind": "health"}, {"kind": "engagement"}, {"kind": "leaderboards", "group": "global"}]);
+    let forbidden = json!([asked[0], asked[2]]);
+
+    let message = json!({"subscribe": asked, "token": token, "partial": true}).to_string();
+    let mut client = Client::subscribed(&gateway, &message).await;
+    let first = client.next().await;
+    assert_eq!((&first["type"], &first["forbidden"]), (&json!("snapshot"), &forbidden), "{first}");
+    assert_eq!(groups(first["items"].as_array().unwrap()), ["engagement twitch:1"]);
+    let again =
+        json!({"subscribe": asked, "token": token, "partial": true, "resume": first["id"]}).to_string();
+    client.send(&again).await;
+    let resumed = client.next().await;
+    assert_eq!((&resumed["type"], &resumed["forbidden"]), (&json!("resumed"), &forbidden));
+
+    let list = asked.to_string().replace('"', "%22").replace('{', "%7B").replace('}', "%7D");
+    let bearer = format!("Bearer {token}");
+    let path = format!("/api/snapshot?partial=true&subscribe={list}");
+    let (status, _, body) = gateway.get(&path, &[("authorization", &bearer)]).await;
+    let whole: Json = serde_json::from_str(&body).expect("JSON");
+    assert_eq!((status, &whole["forbidden"]), (200, &forbidden));
+    let mut stream =
+        Stream::open(&gateway, &format!("/sse?partial=true&kind=health&token={token}"), &[]).await;
+    let first = stream.next().await;
+    assert_eq!((&first["forbidden"], &first["items"]), (&json!([{"kind": "health"}]), &json!([])));
+    let (status, _, body) =
+        gateway.get("/api/snapshot?partial=1&kind=health", &[("authorization", &bearer)]).await;
+    assert_eq!((status, body.contains("`partial` must be")), (400, true));
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_expires_ends_its_connections_and_a_new_one_keeps_them() {
     let results = two_channels();
     let gateway = Gateway::start(&results.log, closed(None)).await;

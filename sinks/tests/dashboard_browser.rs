@@ -1,5 +1,5 @@
-//! The page in a real browser, against a gateway with an hour of results. `web/test/browser.mjs` looks and clicks;
-//! this side starts and stops the gateway and publishes when it is told to, a line at a time.
+//! The page in a real browser, against a gateway with an hour of results. The scripts in `web/test` look and click; this side starts
+//! and stops the gateway and, for `browser.mjs`, publishes when it is told to, a line at a time.
 //!
 //! With `OVATION_SCREENSHOTS=FOLDER` pictures of the page are kept there.
 
@@ -8,11 +8,15 @@ mod dashboard_support;
 mod sample;
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use dashboard_support::*;
 use schemas::DeadLetter;
+use serde_json::json;
+use sinks::dashboard::Access;
+use sinks::dashboard::access::{Key, TokenAlgorithm, mint};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 
@@ -20,15 +24,49 @@ fn require(path: &Path, what: &str) {
     assert!(path.exists(), "{what} is missing ({}): run `make web`", path.display());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_page_shows_what_the_gateway_has_in_a_real_browser() {
+/// The folder of the page, which is built.
+fn web() -> PathBuf {
     let web = Path::new(env!("CARGO_MANIFEST_DIR")).join("../web");
     require(&web.join("node_modules/playwright-core"), "the page's test tool");
     require(&web.join("dist/index.html"), "the built page");
     let page = std::fs::read_to_string(web.join("dist/index.html")).expect("the page");
     assert!(!page.contains("ovation-placeholder"), "the page is not built: run `make web`");
+    web
+}
 
-    let now_s = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
+fn now_s() -> i64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64
+}
+
+/// Runs one of the page's tests that needs nobody's help to its end, which must be good.
+async fn look(script: &str, arguments: &[&str]) {
+    let run =
+        Command::new("node").arg(web().join("test").join(script)).args(arguments).kill_on_drop(true).status();
+    let status = tokio::time::timeout(Duration::from_secs(180), run).await.expect("it ends");
+    assert!(status.expect("node is installed").success(), "the browser found a fault, see above");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_for_one_channel_shows_that_channel_and_says_what_it_does_not_open() {
+    const SECRET: &[u8] = b"a secret of at least thirty-two bytes";
+    let mut results = Results::new("");
+    sample::hour(&mut results, now_s());
+    let mut set_up = options();
+    let key = Key::new("k", TokenAlgorithm::Hs256, SECRET).expect("a key");
+    set_up.access = Access::new(vec![key], None, None).expect("access");
+    let gateway = Gateway::start(&results.log, set_up).await;
+    gateway.wait_for_health(|health| health["state"] == "live").await;
+    let claims = json!({ "channels": [sample::CHANNEL] });
+    let token = mint("k", TokenAlgorithm::Hs256, SECRET, claims, Duration::from_secs(600)).expect("a token");
+    let url = format!("http://{}/", gateway.address);
+    look("token.mjs", &[&url, &token, sample::CHANNEL, sample::HOSTILE_CHANNEL]).await;
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_shows_what_the_gateway_has_in_a_real_browser() {
+    let web = web();
+    let now_s = now_s();
     let mut results = Results::new("");
     sample::hour(&mut results, now_s);
     let letter = DeadLetter {

@@ -341,8 +341,8 @@ interface ChangeOf<Kind extends string, Key, Value> extends Place {
 
 export type Frame =
   | Change
-  | (Place & { type: "snapshot"; part: number; is_last: boolean; items: Change[] })
-  | (Place & { type: "resumed" })
+  | (Place & { type: "snapshot"; part: number; is_last: boolean; items: Change[]; forbidden?: Selector[] })
+  | (Place & { type: "resumed"; forbidden?: Selector[] })
   | (Place & { type: "heartbeat"; server_time: number })
   | (Place & { type: "error"; code: string; message: string });
 
@@ -350,4 +350,5 @@ export interface Message {
   subscribe: Selector[];
   resume?: string | null;
   token?: string | null;
+  partial?: boolean | null;
 }

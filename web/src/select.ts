@@ -2,8 +2,16 @@
  * What the views ask of the state: lists in order, sums, ratios. No DOM, no clock. Always holds: a ratio is made of its
  * numerator and denominator, here and nowhere else; without a denominator it is null.
  */
-import type { Board, Candle, Engagement, Flag } from "./protocol";
+import type { Board, Candle, Engagement, Flag, Selector } from "./protocol";
 import { seenAt, seriesName, type State } from "./state";
+
+/** True if the viewer may not read what the view asks for of this kind, or a part of it. */
+export function isClosed(state: State, kind: Selector["kind"]): boolean {
+  return state.forbidden.some((one) => one.kind === kind);
+}
+
+/** What is said in the place of what the viewer may not read. */
+export const CLOSED = "Not open to you";
 
 /** A channel's windows, oldest first. */
 export function windowsOf(state: State, channel: string | null): Engagement[] {

@@ -4,7 +4,7 @@
  * Always holds: a snapshot replaces everything, but for the audience that was seen of the same gateway; everything is
  * bounded; an engagement window or a candle is kept once, at its newest value.
  */
-import type { Board, Candle, Change, Engagement, Flag, Frame, Health } from "./protocol";
+import type { Board, Candle, Change, Engagement, Flag, Frame, Health, Selector } from "./protocol";
 
 export const WINDOWS_MAX = 120;
 export const CANDLES_MAX = 300;
@@ -30,6 +30,8 @@ export interface State {
   /** By flag id. */
   flags: Map<string, Flag>;
   health: Health | null;
+  /** What was asked for and may not be read. */
+  forbidden: Selector[];
 }
 
 export function emptyState(): State {
@@ -44,6 +46,7 @@ export function emptyState(): State {
     candles: new Map(),
     flags: new Map(),
     health: null,
+    forbidden: [],
   };
 }
 
@@ -97,6 +100,7 @@ export function apply(state: State, frame: Frame, nowMs: number): void {
       if (frame.part === 0) {
         for (const map of [state.boards, state.engagement, state.candles, state.flags]) map.clear();
         if (epochOf(frame.id) !== epochOf(state.id)) state.samples.clear();
+        state.forbidden = frame.forbidden ?? [];
       }
       for (const item of frame.items) applyChange(state, item);
       break;
@@ -107,6 +111,7 @@ export function apply(state: State, frame: Frame, nowMs: number): void {
       state.skewMs = frame.server_time / 1000 - nowMs;
       break;
     case "resumed":
+      state.forbidden = frame.forbidden ?? [];
       break;
     case "error":
       return;

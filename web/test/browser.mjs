@@ -4,17 +4,13 @@
  * condition.
  */
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { createInterface } from "node:readline";
-import { chromium } from "playwright-core";
+import { asked, browser, complaints, faultsOf, newPage, SHIFT_MAX, texts, until } from "./launch.mjs";
 
 const [url, channel, market, hostile] = process.argv.slice(2);
 const screenshots = process.env.OVATION_SCREENSHOTS;
-const executablePath = process.env.OVATION_CHROMIUM ?? ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync);
-if (!executablePath) throw new Error("no browser: install chromium, or name one in OVATION_CHROMIUM");
 if (screenshots) mkdirSync(screenshots, { recursive: true });
-const axe = readFileSync(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
-const SHIFT_MAX = 0.02;
 
 const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 async function order(what) {
@@ -23,13 +19,7 @@ async function order(what) {
   assert(!done, "whoever started the test is gone");
 }
 
-const browser = await chromium.launch({
-  executablePath,
-  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-});
-const complaints = [];
 const inaccessible = [];
-const asked = new Set();
 
 const VIEWS = [
   { name: "overview", hash: "#", ready: "#channel-rows tr" },
@@ -39,29 +29,8 @@ const VIEWS = [
   { name: "pipeline", hash: "#pipeline", ready: "#jobs tr" },
 ];
 
-/** Sums up how far things moved that the viewer did not move. */
-function watchShifts() {
-  window.shifted = 0;
-  new PerformanceObserver((list) => {
-    for (const entry of list.getEntries()) {
-      if (entry.hadRecentInput) continue;
-      window.shifted += entry.value;
-      for (const { node } of entry.sources) console.info(`shift ${entry.value.toFixed(4)} ${node?.nodeName}.${node?.className ?? ""}#${node?.id ?? ""}`);
-    }
-  }).observe({ type: "layout-shift", buffered: true });
-}
-
 async function open(options, hash = "#", prepare = async () => {}) {
-  const context = await browser.newContext({ locale: "en-GB", timezoneId: "Europe/Berlin", ...options });
-  const page = await context.newPage();
-  page.setDefaultTimeout(15_000);
-  page.on("pageerror", (error) => complaints.push(String(error)));
-  page.on("console", (message) => {
-    if (message.text().startsWith("shift ") && process.env.OVATION_SHIFTS) process.stdout.write(`${message.text()}\n`);
-    if (["error", "warning"].includes(message.type()) && !/ERR_CONNECTION_REFUSED|WebSocket connection/.test(message.text())) complaints.push(message.text());
-  });
-  page.on("request", (request) => asked.add(new URL(request.url()).origin));
-  await page.addInitScript(watchShifts);
+  const page = await newPage(options);
   await prepare(page);
   await page.goto(url + hash);
   await page.locator('#status[data-state="live"]').waitFor();
@@ -84,14 +53,7 @@ async function items(query) {
 const newest = (list) => list.toSorted((a, b) => a.value.window_start - b.value.window_start).at(-1).value;
 const grouped = (number) => number.toLocaleString("en-US");
 const numberIn = (text) => Number(text.replaceAll(",", "").replace("−", "-").replace(/ .*/, ""));
-const texts = (page, selector) => page.locator(selector).allTextContents();
 const tile = (page, name) => page.locator(`[data-metric="${name}"] .value`);
-async function until(page, what, given) {
-  const happened = await page.waitForFunction(what, given).catch(() => null);
-  if (happened) return;
-  const seen = await page.evaluate(() => `${location.hash}, scrolled to ${scrollY}, focus on ${document.activeElement?.outerHTML.slice(0, 200)}`);
-  throw new Error(`never became true: ${what} (${JSON.stringify(given)}); at ${seen}`);
-}
 const decimals = (text) => {
   const [whole, fraction = ""] = String(text).split(".");
   const kept = fraction.slice(0, 2).replace(/0+$/, "");
@@ -332,14 +294,9 @@ async function thePipelineIsTheSnapshots(page) {
   assert.deepEqual(await texts(page, "#jobs td:nth-child(2)"), value.jobs.map((job) => String(job.shards)));
 }
 
-/** No serious fault for those who use the page in other ways than by eye and mouse. */
+/** Nobody is kept out who uses the page in other ways than by eye and mouse. */
 async function isAccessible(page, what) {
-  await page.evaluate(`${axe}; undefined`);
-  const faults = await page.evaluate(async () => {
-    const { violations } = await window.axe.run(document, { preload: false, resultTypes: ["violations"] });
-    return violations.filter(({ impact }) => ["serious", "critical"].includes(impact)).map(({ id, nodes }) => `${id}: ${nodes.slice(0, 4).map((node) => `${node.target} ${node.any[0]?.message ?? ""}`).join(" | ")}`);
-  });
-  inaccessible.push(...faults.map((fault) => `${what}: ${fault}`));
+  inaccessible.push(...(await faultsOf(page, what)));
 }
 
 async function everyViewIsAccessible(page) {

@@ -66,12 +66,15 @@ impl SeriesKey {
     /// The key as a JSON object.
     #[must_use]
     pub fn to_json(&self) -> Json {
-        let fields = self.kind.fields().iter().zip(&self.parts).map(|(name, part)| {
-            let seconds = name.ends_with("_s").then(|| part.parse::<i64>().ok()).flatten();
-            ((*name).to_owned(), seconds.map_or_else(|| Json::from(&**part), Json::from))
-        });
-        Json::Object(fields.collect())
+        let fields = self.kind.fields().iter().zip(&self.parts);
+        Json::Object(fields.map(|(name, part)| ((*name).to_owned(), part_to_json(name, part))).collect())
     }
+}
+
+/// A part of a key, where it is a whole number of seconds as such.
+fn part_to_json(name: &str, part: &str) -> Json {
+    let seconds = name.ends_with("_s").then(|| part.parse::<i64>().ok()).flatten();
+    seconds.map_or_else(|| Json::from(part), Json::from)
 }
 
 /// Why a client's message was refused, in words for its author.
@@ -96,6 +99,13 @@ impl Pattern {
         match text.strip_suffix('*') {
             Some(beginning) => Pattern::Beginning(beginning.into()),
             None => Pattern::Exactly(text.into()),
+        }
+    }
+
+    fn to_text(&self) -> String {
+        match self {
+            Pattern::Exactly(text) => text.to_string(),
+            Pattern::Beginning(text) => format!("{text}*"),
         }
     }
 
@@ -165,6 +175,17 @@ impl Selector {
         Ok(selector)
     }
 
+    fn to_json(&self) -> Json {
+        let parts = self.kind.fields().iter().zip(&self.parts);
+        let parts = parts.map(|(name, pattern)| (*name, pattern.to_text())).filter(|(_, text)| text != "*");
+        let mut object = Map::from_iter([("kind".to_owned(), Json::from(self.kind.name()))]);
+        object.extend(parts.map(|(name, text)| (name.to_owned(), part_to_json(name, &text))));
+        if !self.with_history {
+            object.insert("history".to_owned(), false.into());
+        }
+        Json::Object(object)
+    }
+
     fn matches(&self, key: &SeriesKey) -> bool {
         self.kind == key.kind
             && self.parts.iter().zip(&key.parts).all(|(pattern, part)| pattern.matches(part))
@@ -231,6 +252,11 @@ impl Selectors {
         selectors.collect::<Result<_, _>>().map(Selectors)
     }
 
+    /// True if some series matches this and one of them.
+    fn overlap(&self, other: &Selector) -> bool {
+        self.0.iter().any(|selector| selector.overlaps(other))
+    }
+
     /// True if one of them matches; `is_newest`: it is the latest of its series.
     #[must_use]
     pub fn match_any(&self, key: &SeriesKey, is_newest: bool) -> bool {
@@ -248,6 +274,8 @@ pub struct Forbidden(usize);
 pub struct Filter {
     asked: Selectors,
     readable: Selectors,
+    /// What nothing may be read of; none if who asks wants no such list.
+    forbidden: Option<Json>,
 }
 
 impl Filter {
@@ -256,11 +284,24 @@ impl Filter {
     /// # Errors
     /// If nothing of a selector may be read.
     pub fn new(asked: Selectors, readable: Selectors) -> Result<Self, Forbidden> {
-        let is_forbidden = |asked: &Selector| !readable.0.iter().any(|readable| readable.overlaps(asked));
-        match asked.0.iter().position(is_forbidden) {
+        match asked.0.iter().position(|asked| !readable.overlap(asked)) {
             Some(index) => Err(Forbidden(index)),
-            None => Ok(Filter { asked, readable }),
+            None => Ok(Filter { asked, readable, forbidden: None }),
         }
+    }
+
+    /// The same for a client that takes what it gets: selectors of which nothing may be read are left out, and listed.
+    #[must_use]
+    pub fn partial(asked: Selectors, readable: Selectors) -> Self {
+        let forbidden = asked.0.iter().filter(|asked| !readable.overlap(asked));
+        let forbidden = forbidden.map(Selector::to_json).collect();
+        Filter { asked, readable, forbidden: Some(forbidden) }
+    }
+
+    /// The list of selectors of which nothing may be read, for a client that asked for it.
+    #[must_use]
+    pub fn forbidden(&self) -> Option<&Json> {
+        self.forbidden.as_ref()
     }
 
     /// True if a change of this series is to be shown; `is_newest`: it is the latest of its series.
@@ -279,6 +320,22 @@ pub struct Subscribe {
     pub resume: Option<String>,
     /// Who asks, from now on.
     pub token: Option<Token>,
+    /// What may not be read is left out, instead of being refused.
+    pub is_partial: bool,
+}
+
+impl Subscribe {
+    /// What is to be shown to somebody who may read this.
+    ///
+    /// # Errors
+    /// If nothing of a selector may be read, and that is not to be left out.
+    pub fn filter(self, readable: Selectors) -> Result<Filter, Forbidden> {
+        if self.is_partial {
+            Ok(Filter::partial(self.asked, readable))
+        } else {
+            Filter::new(self.asked, readable)
+        }
+    }
 }
 
 /// A bearer's token as it came. It cannot be printed.
@@ -295,9 +352,10 @@ impl Subscribe {
     /// From the text of a message.
     ///
     /// # Errors
-    /// If it is anything but `{"subscribe":[...]}` with an optional `"resume":"epoch:offset"` and an optional `"token"`.
+    /// If it is anything but `{"subscribe":[...]}` with an optional `"resume":"epoch:offset"`, `"token"` and
+    /// `"partial":true`.
     pub fn parse(text: &str, selectors_max: usize) -> Result<Self, BadMessage> {
-        const FIELDS: [&str; 3] = ["subscribe", "resume", "token"];
+        const FIELDS: [&str; 4] = ["subscribe", "resume", "token", "partial"];
         let json: Json = serde_json::from_str(text)
             .map_err(|error| BadMessage(format!("the message is not JSON: {error}")))?;
         let Json::Object(object) = json else { return refuse("the message must be an object") };
@@ -310,10 +368,16 @@ impl Subscribe {
             Some(_) => refuse(format!("`{name}` must be a string")),
         };
         let list = object.get("subscribe").unwrap_or(&Json::Null);
+        let is_partial = match object.get("partial") {
+            None | Some(Json::Null) => false,
+            Some(Json::Bool(is_partial)) => *is_partial,
+            Some(_) => return refuse("`partial` must be true or false"),
+        };
         Ok(Subscribe {
             asked: Selectors::from_json(list, "subscribe", selectors_max)?,
             resume: optional("resume")?,
             token: optional("token")?.map(Token),
+            is_partial,
         })
     }
 }
@@ -321,6 +385,7 @@ impl Subscribe {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde_json::json;
 
     use super::*;
 
@@ -368,6 +433,7 @@ mod tests {
             (r#"{"subscribe":[{"kind":"health"}],"resume":7}"#, "`resume` must be a string"),
             (r#"{"subscribe":[{"kind":"health"}],"token":7}"#, "`token` must be a string"),
             (r#"{"subscribe":[{"kind":"health"}],"tokens":"t"}"#, "unknown field `tokens`"),
+            (r#"{"subscribe":[{"kind":"health"}],"partial":"yes"}"#, "`partial` must be true or false"),
             (
                 r#"{"subscribe":[{"kind":"health"},{"kind":"health"},{"kind":"health"},{"kind":"health"},{"kind":"health"}]}"#,
                 "at most 4",
@@ -404,6 +470,26 @@ mod tests {
         ] {
             assert_eq!(Filter::new(asked(text), one.clone()), Err(Forbidden(index)), "{text}");
         }
+    }
+
+    #[test]
+    fn who_takes_what_there_is_gets_a_list_of_what_is_left_out() {
+        let list = json!([
+            {"kind": "engagement", "history": false},
+            {"kind": "health"},
+            {"kind": "markets", "market": "binance:BTC", "interval_s": 60},
+            {"kind": "leaderboards", "group": "twitch:2*", "history": false},
+        ]);
+        let message = json!({ "subscribe": list, "partial": true }).to_string();
+        let readable = || Selectors::of_channels(["twitch:1"].into_iter());
+        let filter =
+            Subscribe::parse(&message, 4).expect("a message").filter(readable()).expect("never refused");
+        assert_eq!(filter.forbidden(), Some(&json!([list[1], list[2], list[3]])));
+        assert!(filter.wants(&key(Kind::Engagement, &["twitch:1", "60"]), true));
+        assert!(!filter.wants(&key(Kind::Health, &[]), true));
+        let whole = json!({ "subscribe": list }).to_string();
+        let refused = Subscribe::parse(&whole, 4).expect("a message").filter(readable());
+        assert_eq!(refused, Err(Forbidden(1)));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 import { element, keyed, setAttribute, setText, setTexts } from "../dom";
 import { decimal, foreignText, instant, title, windowName } from "../format";
 import type { Board, BoardEntry } from "../protocol";
-import type { BoardFamily } from "../select";
+import { type BoardFamily, CLOSED } from "../select";
 
 /** What the viewer chose at boards, by board; null: nothing yet. */
 const chosenWindow = new Map<string, string>();
@@ -16,6 +16,8 @@ export interface BoardsAround {
   link?: (item: string) => string | null;
   /** Boards that are to have their place before they are there. */
   expected?: string[];
+  /** They may not be read. */
+  isClosed?: boolean;
   /** Draws again after a choice. */
   redraw: () => void;
 }
@@ -70,7 +72,7 @@ export function showBoards(host: HTMLElement, families: BoardFamily[], around: B
     shown.sort((a, b) => (a.name < b.name ? -1 : 1)),
     (family) => family.name,
     (family) => makePanel(family.name, around.redraw),
-    (made, family) => showFamily(made, family, around.link ?? (() => null)),
+    (made, family) => showFamily(made, family, around),
   );
 }
 
@@ -96,7 +98,7 @@ function makePanel(name: string, redraw: () => void): HTMLElement {
   );
 }
 
-function showFamily(panel: HTMLElement, { name, variants }: BoardFamily, link: (item: string) => string | null): void {
+function showFamily(panel: HTMLElement, { name, variants }: BoardFamily, around: BoardsAround): void {
   const variant = variants.find(({ of }) => of === chosenVariant.get(name)) ?? variants[0];
   const select = panel.querySelector("select") as HTMLSelectElement;
   select.hidden = variants.length === 0 || (variants.length === 1 && variant?.of === "");
@@ -117,8 +119,8 @@ function showFamily(panel: HTMLElement, { name, variants }: BoardFamily, link: (
       made.setAttribute("aria-pressed", String(one === board));
     },
   );
-  showEntries(panel.querySelector("ol") as HTMLElement, board?.entries ?? [], link);
-  const foot = board ? `${nameOfWindow(board)} · ${decimal(board.total_score)} in all, from ${decimal(String(board.item_count))}` : "Nothing yet";
+  showEntries(panel.querySelector("ol") as HTMLElement, board?.entries ?? [], around.link ?? (() => null));
+  const foot = board ? `${nameOfWindow(board)} · ${decimal(board.total_score)} in all, from ${decimal(String(board.item_count))}` : around.isClosed ? CLOSED : "Nothing yet";
   setText(panel.querySelector("footer") as HTMLElement, foot);
 }
 

@@ -4,7 +4,7 @@ import { byId, element, keyed, setAttribute, setText } from "../dom";
 import { count, decimal, duration, foreignText, instant, length, percent, rate, title, watchTime } from "../format";
 import type { Engagement } from "../protocol";
 import { address, toChannel } from "../route";
-import { ALL_FLAGS, bitrateKbps, boardsOf, channelRows, flagsOf, messageRate, rebufferRatio, retentionOf, viewersOf, windowsOf } from "../select";
+import { ALL_FLAGS, bitrateKbps, boardsOf, channelRows, CLOSED, flagsOf, isClosed, messageRate, rebufferRatio, retentionOf, viewersOf, windowsOf } from "../select";
 import type { State } from "../state";
 import { showBoards } from "./boards";
 import { makeFlag, updateFlag } from "./flags";
@@ -43,7 +43,7 @@ export function showChannel(state: State, channel: string, redraw: () => void): 
   const windows = windowsOf(state, channel);
   const newest = windows.at(-1);
   showOthers(state, channel);
-  showTitle(newest, channel);
+  showTitle(newest, channel, isClosed(state, "engagement"));
   showTiles(byId("tiles"), newest ? tilesOf(newest) : NO_WINDOW);
   const stamp = [channel, windows.length, ...windows.slice(-2).map((window) => `${window.as_of} ${window.is_final}`)].join("\n");
   if (stamp !== drawn) {
@@ -55,7 +55,7 @@ export function showChannel(state: State, channel: string, redraw: () => void): 
     showRetention(windows);
     showReactions(newest);
   }
-  showBoards(byId("boards"), boardsOf(state, channel), { redraw, expected: ["top_chatters", "top_emotes"] });
+  showBoards(byId("boards"), boardsOf(state, channel), { redraw, expected: ["top_chatters", "top_emotes"], isClosed: isClosed(state, "leaderboards") });
   showFlags(state, channel);
 }
 
@@ -76,9 +76,9 @@ function showOthers(state: State, channel: string): void {
   );
 }
 
-function showTitle(window: Engagement | undefined, channel: string): void {
+function showTitle(window: Engagement | undefined, channel: string, isClosed: boolean): void {
   setText(byId("channel-name").firstElementChild as Element, foreignText(channel, 120));
-  const note = !window ? "Nothing heard of this channel yet" : window.window_start === null ? "All time" : `${spanOf(window) === "minute" ? "Minute" : "Window"} from ${instant(window.window_start, Date.now())}`;
+  const note = !window && isClosed ? CLOSED : !window ? "Nothing heard of this channel yet" : window.window_start === null ? "All time" : `${spanOf(window) === "minute" ? "Minute" : "Window"} from ${instant(window.window_start, Date.now())}`;
   setText(byId("window-note"), note);
 }
 
@@ -166,6 +166,7 @@ function showReactions(window: Engagement | undefined): void {
 function showFlags(state: State, channel: string): void {
   const flags = flagsOf(state, ALL_FLAGS).filter((flag) => flag.channel_id === channel);
   byId("channel-flags-empty").hidden = flags.length > 0;
+  setText(byId("channel-flags-empty"), isClosed(state, "moderation") ? CLOSED : "Nothing flagged");
   const more = byId("channel-flags-more");
   setAttribute(more, "href", address({ view: "moderation", filter: { ...ALL_FLAGS, channel } }));
   setText(more, flags.length > FLAGS_MAX ? `All ${count(flags.length)} in the queue` : "Open the queue");

@@ -4,7 +4,7 @@ import { byId, element, keyed, setAttribute, setText } from "../dom";
 import { change, count, decimal, foreignText, instant, length, price } from "../format";
 import type { Candle } from "../protocol";
 import { toMarket } from "../route";
-import { boardsOf, candlesOf, intervalsOf, marketRows, marksOf, missingTrades, vwap } from "../select";
+import { boardsOf, candlesOf, CLOSED, intervalsOf, isClosed, marketRows, marksOf, missingTrades, vwap } from "../select";
 import type { State } from "../state";
 import { showBoards } from "./boards";
 
@@ -13,7 +13,7 @@ const chart = new CandleChart(byId("candle-chart"));
 
 export function showMarkets(state: State, market: string | null, intervalS: number, redraw: () => void): void {
   const rows = marketRows(state);
-  setText(byId("markets-note"), rows.length === 0 ? "Waiting for markets" : "");
+  setText(byId("markets-note"), rows.length > 0 ? "" : isClosed(state, "markets") ? CLOSED : "Waiting for markets");
   const changeS = Math.max(0, ...rows.map((row) => row.changeS));
   setText(byId("change-head"), changeS > 0 ? `Change, ${length(changeS)}` : "Change");
   keyed(
@@ -45,7 +45,7 @@ export function showMarkets(state: State, market: string | null, intervalS: numb
   showQuote(candles.at(-1));
   chart.update(candles, intervalS);
   showMarks(chart.shown());
-  showBoards(byId("market-boards"), boardsOf(state, market), { redraw, expected: ["biggest_trades"] });
+  showBoards(byId("market-boards"), boardsOf(state, market), { redraw, expected: ["biggest_trades"], isClosed: isClosed(state, "leaderboards") });
 }
 
 function showIntervals(intervals: number[], market: string | null, chosen: number): void {
