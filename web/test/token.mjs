@@ -47,7 +47,7 @@ async function itIsSaidWhatIsOpen(page) {
 
   await go(page, `#${new URLSearchParams({ channel: other })}`);
   await says(page, "this channel's numbers, boards of this channel, its moderation, the pipeline");
-  assert.equal(await page.locator("#window-note").textContent(), CLOSED);
+  assert.equal(await page.locator("#window-of").textContent(), CLOSED);
   assert.equal(await page.locator("#channel-flags-empty").textContent(), CLOSED);
   assert.deepEqual(await texts(page, "#tiles .value"), Array(6).fill("–"));
   assert.deepEqual(await texts(page, "#channels bdi"), [channel], "what is open stays to choose from");

@@ -2,7 +2,7 @@
  * Leaderboards, wherever they stand. Always holds: an item keeps its element, and moves to its new rank so that the eye
  * can follow; of a board with several groups (currencies, polls) or windows one is shown, the viewer's choice.
  */
-import { element, keyed, setAttribute, setText, setTexts } from "../dom";
+import { element, keyed, setAttribute, setText, setTexts, setTime } from "../dom";
 import { decimal, foreignText, instant, title, windowName } from "../format";
 import type { Board, BoardEntry } from "../protocol";
 import { type BoardFamily, CLOSED } from "../select";
@@ -59,6 +59,7 @@ function showEntries(list: HTMLElement, entries: BoardEntry[], link: (item: stri
       setText(name, text);
       setAttribute(name, "title", text); // questions are longer than a row
       setText(score, decimal(entry.score));
+      setAttribute(score, "title", entry.score);
     },
     true,
   );
@@ -94,7 +95,7 @@ function makePanel(name: string, redraw: () => void): HTMLElement {
     "section", { class: "panel third board", "data-board": name, "aria-label": called },
     element("header", {}, element("h2", {}, called), element("div", { class: "controls" }, variants, windows)),
     element("ol", { tabindex: "0", "aria-label": called }),
-    element("footer"),
+    element("footer", {}, element("p", {}, element("span"), element("time", { hidden: "" })), element("p")),
   );
 }
 
@@ -120,8 +121,19 @@ function showFamily(panel: HTMLElement, { name, variants }: BoardFamily, around:
     },
   );
   showEntries(panel.querySelector("ol") as HTMLElement, board?.entries ?? [], around.link ?? (() => null));
-  const foot = board ? `${nameOfWindow(board)} · ${decimal(board.total_score)} in all, from ${decimal(String(board.item_count))}` : around.isClosed ? CLOSED : "Nothing yet";
-  setText(panel.querySelector("footer") as HTMLElement, foot);
+  showFoot(panel, board, around.isClosed ? CLOSED : "Nothing yet");
+}
+
+/** Which record this is, and what all of its items have together. */
+function showFoot(panel: HTMLElement, board: Board | undefined, none: string): void {
+  const [window, sum] = panel.querySelectorAll("footer p") as unknown as [HTMLElement, HTMLElement];
+  const [name, end] = window.children as unknown as [HTMLElement, HTMLElement];
+  const until = board && board.window !== "session" ? board.window_end : null;
+  setText(name, !board ? none : until === null ? nameOfWindow(board) : `${nameOfWindow(board)} to `);
+  end.hidden = until === null;
+  if (until !== null) setTime(end, until, instant(until, Date.now()));
+  setText(sum, board ? `${decimal(board.total_score)} in all, from ${decimal(String(board.item_count))}` : "");
+  setAttribute(panel, "data-record", board ? JSON.stringify([board.board, board.group, board.window]) : "");
 }
 
 function nameOfWindow(board: Board): string {

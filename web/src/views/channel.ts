@@ -1,6 +1,6 @@
 /** One channel: its newest window, its last hours, its boards, its newest flags; and the list of the others. */
 import { type Column, LineChart, RateChart } from "../charts";
-import { byId, element, keyed, setAttribute, setText } from "../dom";
+import { byId, element, keyed, setAttribute, setText, setTime } from "../dom";
 import { count, decimal, duration, foreignText, instant, length, percent, rate, title, watchTime } from "../format";
 import type { Engagement } from "../protocol";
 import { address, toChannel } from "../route";
@@ -78,8 +78,11 @@ function showOthers(state: State, channel: string): void {
 
 function showTitle(window: Engagement | undefined, channel: string, isClosed: boolean): void {
   setText(byId("channel-name").firstElementChild as Element, foreignText(channel, 120));
-  const note = !window && isClosed ? CLOSED : !window ? "Nothing heard of this channel yet" : window.window_start === null ? "All time" : `${spanOf(window) === "minute" ? "Minute" : "Window"} from ${instant(window.window_start, Date.now())}`;
-  setText(byId("window-note"), note);
+  const start = window?.window_start ?? null;
+  const note = window ? (start === null ? "All time" : `${title(spanOf(window))} from `) : isClosed ? CLOSED : "Nothing heard of this channel yet";
+  setText(byId("window-of"), note);
+  byId("window-start").hidden = start === null;
+  if (start !== null) setTime(byId("window-start"), start, instant(start, Date.now()));
 }
 
 function spanOf(window: Engagement): string {
