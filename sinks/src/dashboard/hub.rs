@@ -297,7 +297,7 @@ mod tests {
             slot,
             order: 0,
             as_of: time,
-            watermark: time,
+            watermark: Some(time),
             value: value.into(),
         }
     }

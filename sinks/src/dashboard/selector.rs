@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use schemas::Topic;
 use serde_json::{Map, Value as Json};
 
 /// A class of things a dashboard shows.
@@ -19,14 +20,35 @@ pub enum Kind {
     Markets,
     /// Flagged messages.
     Moderation,
+    /// What is said in a channel, event by event.
+    Chat,
     /// The pipeline's own state, as the gateway sees it.
     Health,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 5] =
-        [Kind::Leaderboards, Kind::Engagement, Kind::Markets, Kind::Moderation, Kind::Health];
+    pub const ALL: [Kind; 6] =
+        [Kind::Leaderboards, Kind::Engagement, Kind::Markets, Kind::Moderation, Kind::Chat, Kind::Health];
+
+    /// The topic that it is read from; health is the gateway's own.
+    #[must_use]
+    pub const fn topic(self) -> Option<Topic> {
+        match self {
+            Kind::Leaderboards => Some(Topic::Leaderboards),
+            Kind::Engagement => Some(Topic::Engagement),
+            Kind::Markets => Some(Topic::Markets),
+            Kind::Moderation => Some(Topic::Moderation),
+            Kind::Chat => Some(Topic::Chat),
+            Kind::Health => None,
+        }
+    }
+
+    /// True for what jobs have computed: its times are those of the pipeline.
+    #[must_use]
+    pub const fn is_result(self) -> bool {
+        !matches!(self, Kind::Chat | Kind::Health)
+    }
 
     /// Its name in messages: that of the topic, where there is one.
     #[must_use]
@@ -36,6 +58,7 @@ impl Kind {
             Kind::Engagement => "engagement",
             Kind::Markets => "markets",
             Kind::Moderation => "moderation",
+            Kind::Chat => "chat",
             Kind::Health => "health",
         }
     }
@@ -48,6 +71,7 @@ impl Kind {
             Kind::Engagement => &["channel", "window_s"],
             Kind::Markets => &["market", "interval_s"],
             Kind::Moderation => &["channel"],
+            Kind::Chat => &["channel", "what"],
             Kind::Health => &[],
         }
     }
@@ -208,8 +232,8 @@ impl Selectors {
         Selectors(Kind::ALL.into_iter().map(Selector::of).collect())
     }
 
-    /// What belongs to these channels: their engagement, their moderation, and the boards of the channel and of what is within it
-    /// (`twitch:1`, `twitch:1/EUR`). A channel is a pattern as in a selector.
+    /// What belongs to these channels: their engagement, their moderation, their chat, and the boards of the channel and of what is
+    /// within it (`twitch:1`, `twitch:1/EUR`). A channel is a pattern as in a selector.
     #[must_use]
     pub fn of_channels<'a>(channels: impl Iterator<Item = &'a str>) -> Self {
         let of = |kind: Kind, index: usize, text: &str| {
@@ -223,6 +247,7 @@ impl Selectors {
                 of(Kind::Leaderboards, 1, &format!("{}/*", channel.trim_end_matches('*'))),
                 of(Kind::Engagement, 0, channel),
                 of(Kind::Moderation, 0, channel),
+                of(Kind::Chat, 0, channel),
             ]
         });
         Selectors(selectors.collect())
@@ -232,6 +257,12 @@ impl Selectors {
     #[must_use]
     pub fn and(&self, others: &Selectors) -> Self {
         Selectors(self.0.iter().chain(others.0.iter()).cloned().collect())
+    }
+
+    /// These without those of a kind.
+    #[must_use]
+    pub fn without(&self, kind: Kind) -> Self {
+        Selectors(self.0.iter().filter(|selector| selector.kind != kind).cloned().collect())
     }
 
     /// From a list of selectors. `name`: what the list is called.
@@ -493,13 +524,15 @@ mod tests {
     }
 
     #[test]
-    fn a_channel_is_its_engagement_its_moderation_and_its_boards() {
+    fn a_channel_is_its_engagement_its_moderation_its_chat_and_its_boards() {
         let filter = Filter::new(Selectors::everything(), Selectors::everything()).expect("all");
         let channel = Filter { readable: Selectors::of_channels(["twitch:1"].into_iter()), ..filter };
         for (kind, parts, expected) in [
             (Kind::Engagement, &["twitch:1", "60"][..], true),
             (Kind::Engagement, &["twitch:10", "60"], false),
             (Kind::Moderation, &["twitch:1"], true),
+            (Kind::Chat, &["twitch:1", "question"], true),
+            (Kind::Chat, &["twitch:10", "message"], false),
             (Kind::Leaderboards, &["b", "twitch:1", "rolling"], true),
             (Kind::Leaderboards, &["b", "twitch:1/EUR", "rolling"], true),
             (Kind::Leaderboards, &["b", "twitch:10/EUR", "rolling"], false),

@@ -169,7 +169,7 @@ fn keys_that_are_too_short_or_of_another_kind_are_refused() {
 #[test]
 fn nothing_of_a_key_is_printed() {
     let shown = format!("{:?}", access(vec![key("k", SECRET)], None));
-    assert_eq!(shown, "Access { keys: [Key(k, Hs256)], audience: None, anonymous: None }");
+    assert_eq!(shown, "Access { keys: [Key(k, Hs256)], audience: None, anonymous: None, withheld: None }");
 }
 
 #[tokio::test]
