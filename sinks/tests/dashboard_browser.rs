@@ -15,8 +15,8 @@ use std::time::Duration;
 use dashboard_support::*;
 use schemas::DeadLetter;
 use serde_json::json;
-use sinks::dashboard::Access;
 use sinks::dashboard::access::{Key, TokenAlgorithm, mint};
+use sinks::dashboard::{Access, DashboardOptions};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 
@@ -81,7 +81,8 @@ async fn the_page_shows_what_the_gateway_has_in_a_real_browser() {
         failed_at: at(now_s * 1_000_000),
     };
     results.put("events.chat", &letter);
-    let mut gateway = Some(Gateway::start(&results.log, options()).await);
+    let with_chat = || DashboardOptions { with_chat: true, ..options() };
+    let mut gateway = Some(Gateway::start(&results.log, with_chat()).await);
     let address = gateway.as_ref().unwrap().address;
 
     let mut node = Command::new("node")
@@ -105,7 +106,7 @@ async fn the_page_shows_what_the_gateway_has_in_a_real_browser() {
             }
             Some("stop") => gateway.take().expect("running").stop().await,
             Some("start") => {
-                let mut same_port = options();
+                let mut same_port = with_chat();
                 same_port.listen = SocketAddr::from(([127, 0, 0, 1], address.port()));
                 gateway = Some(Gateway::start(&results.log, same_port).await);
             }

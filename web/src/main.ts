@@ -10,7 +10,7 @@ import { age, duration, foreignText, instant } from "./format";
 import type { Frame, Selector } from "./protocol";
 import { address, parse, type Route } from "./route";
 import { ALL_FLAGS, groupPart, intervalsOf, isClosed, marketRows } from "./select";
-import { apply, emptyState } from "./state";
+import { apply, emptyState, isResult } from "./state";
 import { startTheme } from "./theme";
 import { showChannel } from "./views/channel";
 import { showMarkets } from "./views/markets";
@@ -64,7 +64,7 @@ function wanted(): Selector[] {
       break;
     case "channel": {
       const { channel } = route;
-      selectors.push({ kind: "engagement", history: false }, { kind: "engagement", channel }, { kind: "moderation", channel });
+      selectors.push({ kind: "engagement", history: false }, { kind: "engagement", channel }, { kind: "moderation", channel }, { kind: "chat", channel });
       // of polls, currencies and whatever else comes after the channel in a group's name
       selectors.push({ kind: "leaderboards", group: channel }, { kind: "leaderboards", group: `${groupPart(channel)}/*` });
       break;
@@ -109,7 +109,7 @@ function onFrame(frame: Frame): void {
   if (frame.type === "error") console.error(`the gateway refused: ${frame.code}: ${frame.message}`);
   const before = state.asOf;
   apply(state, frame, Date.now());
-  if ((frame.type === "change" && frame.kind !== "health") || frame.type === "snapshot" || state.asOf !== before) lastResultMs = Date.now();
+  if ((frame.type === "change" && isResult(frame)) || frame.type === "snapshot" || state.asOf !== before) lastResultMs = Date.now();
   isWhole = frame.type !== "snapshot" || frame.is_last;
   if (!isWhole) return;
   subscribe();

@@ -71,13 +71,14 @@ function ratesOf(window) {
   ];
 }
 
-async function boardIs(page, within, board) {
+/** `names`: what items are called, where the board knows them by their ids only. */
+async function boardIs(page, within, board, names = {}) {
   const here = `${within} [data-board="${board.board.replace(/_all_time$/, "")}"]`;
   const scores = board.entries.map((e) => decimals(e.score));
   const isThere = ([here, scores]) => [...document.querySelectorAll(`${here} .score`)].map((score) => score.textContent).join() === scores.join();
   await page.waitForFunction(isThere, [here, scores], { timeout: 5_000 }).catch(() => null);
   assert.deepEqual(await texts(page, `${here} .score`), scores, board.board);
-  assert.deepEqual(await texts(page, `${here} bdi`), board.entries.map((e) => e.label), board.board);
+  assert.deepEqual(await texts(page, `${here} bdi`), board.entries.map((e) => names[e.item] ?? e.label), board.board);
   assert.deepEqual(await texts(page, `${here} .rank`), board.entries.map((e) => String(e.rank)), board.board);
   const moved = board.entries.map(({ rank, previous_rank: before }) => (before === null ? "new" : before === rank ? "" : before > rank ? `▲${before - rank}` : `▼${rank - before}`));
   assert.deepEqual(await texts(page, `${here} .move [aria-hidden]`), moved, board.board);
@@ -167,7 +168,7 @@ async function theChannelIsTheSnapshots(page) {
       await boardIs(page, "#boards", boards.find((one) => one.board === name && one.window === kind && one.group === channel));
     }
   }
-  await boardIs(page, "#boards", boards.find((one) => one.board === "top_questions"));
+  await boardIs(page, "#boards", boards.find((one) => one.board === "top_questions"), { "twitch:q-1": "How do you light the studio?" });
   for (const currency of ["USD", "EUR", "JPY"]) {
     await page.locator('[data-board="top_givers"] select').selectOption(currency);
     await boardIs(page, "#boards", boards.find((one) => one.group === `${channel}/${currency}`));
@@ -189,6 +190,25 @@ async function theChannelIsTheSnapshots(page) {
   const flags = await items({ kind: "moderation", channel });
   assert.equal(await page.locator("#channel-flags li").count(), Math.min(5, flags.length));
   assert.equal(await page.locator("#channel-flags-more").textContent(), `All ${flags.length} in the queue`);
+}
+
+/** What is said and stands, newest first; what strangers write is text here too. */
+async function theChatIsTheSnapshots(page) {
+  const events = (await items({ kind: "chat", channel })).map((item) => item.value);
+  const said = events.filter((event) => event.kind === "message" && event.event_id !== "deleted");
+  const newest = said.toSorted((a, b) => b.event_time - a.event_time).slice(0, 50);
+  assert(said.length > 60 && newest.some((event) => event.event_id === "hostile"));
+  await until(page, (count) => document.querySelectorAll("#chat li").length === count, newest.length);
+  assert.deepEqual(await page.locator("#chat li").evaluateAll((rows) => rows.map((row) => row.dataset.key)), newest.map((event) => event.event_id));
+  const shown = await texts(page, "#chat .foreign");
+  newest.forEach((event, index) => {
+    if (!["control", "heap"].includes(event.event_id)) assert.equal(shown[index], event.text);
+  });
+  assert(shown.some((text) => ["202E", "0007", "0000", "001B"].every((code) => text.includes(`⟨U+${code}⟩`))), "control characters can be seen");
+  assert.equal(await page.locator("main img, main script, main [onerror]").count(), 0, "no element came from text");
+  assert.equal(await page.locator("#chat").getAttribute("aria-live"), "off");
+  const tallest = await page.locator("#chat li").evaluateAll((rows) => Math.max(...rows.map((row) => row.getBoundingClientRect().height)));
+  assert(tallest < 80, `a heap of combining marks stays in its row: ${tallest}`);
 }
 
 async function chartsAreDrawn(page, count) {
@@ -394,6 +414,7 @@ async function aChangeArrives(page) {
   await until(page, () => document.querySelector('[data-metric="concurrent_viewers"] .value')?.textContent === "54,321");
   await until(page, (count) => document.querySelector("#channel-flags-more").textContent === `All ${count} in the queue`, flags + 1);
   assert.equal((await texts(page, "#channel-flags .foreign"))[0], "flagged just now");
+  await until(page, () => document.querySelector("#chat .foreign").textContent === "said in step 5");
   assert.equal(await tile(page, "messages").textContent(), "987");
 }
 
@@ -496,6 +517,7 @@ try {
   await backWorks(page);
   await go(page, VIEWS[1].hash);
   await theChannelIsTheSnapshots(page);
+  await theChatIsTheSnapshots(page);
   await go(page, VIEWS[2].hash);
   await marketsAreTheSnapshots(page);
   await go(page, VIEWS[3].hash);

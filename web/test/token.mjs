@@ -44,6 +44,7 @@ async function itIsSaidWhatIsOpen(page) {
   await page.locator('#boards [data-board="top_givers"] li').first().waitFor(); // of groups within the channel's
   await page.locator("#channel-flags li").first().waitFor();
   assert.deepEqual(await texts(page, "#channels bdi"), [channel]);
+  assert.equal(await page.locator("#chat-panel").isVisible(), false, "this gateway serves no chat");
 
   await go(page, `#${new URLSearchParams({ channel: other })}`);
   await says(page, "this channel's numbers, boards of this channel, its moderation, the pipeline");

@@ -14,6 +14,8 @@ const chosenVariant = new Map<string, string>();
 export interface BoardsAround {
   /** Where an item leads, if anywhere. */
   link?: (item: string) => string | null;
+  /** What an item is called, if that is known better than the board does. */
+  nameOf?: (item: string) => string | null | undefined;
   /** Boards that are to have their place before they are there. */
   expected?: string[];
   /** They may not be read. */
@@ -39,7 +41,8 @@ function makeEntry(href: string | null): HTMLElement {
   );
 }
 
-function showEntries(list: HTMLElement, entries: BoardEntry[], link: (item: string) => string | null): void {
+function showEntries(list: HTMLElement, entries: BoardEntry[], around: BoardsAround): void {
+  const link = around.link ?? (() => null);
   const best = Math.max(1e-9, ...entries.map((entry) => Number(entry.score)));
   keyed(
     list,
@@ -55,7 +58,7 @@ function showEntries(list: HTMLElement, entries: BoardEntry[], link: (item: stri
       setTexts(moved, [steps, label]);
       moved.className = `move ${kind}`;
       const name = made.querySelector("bdi") as Element;
-      const text = foreignText(entry.label || entry.item, 200);
+      const text = foreignText(around.nameOf?.(entry.item) ?? (entry.label || entry.item), 200);
       setText(name, text);
       setAttribute(name, "title", text); // questions are longer than a row
       setText(score, decimal(entry.score));
@@ -120,7 +123,7 @@ function showFamily(panel: HTMLElement, { name, variants }: BoardFamily, around:
       made.setAttribute("aria-pressed", String(one === board));
     },
   );
-  showEntries(panel.querySelector("ol") as HTMLElement, board?.entries ?? [], around.link ?? (() => null));
+  showEntries(panel.querySelector("ol") as HTMLElement, board?.entries ?? [], around);
   showFoot(panel, board, around.isClosed ? CLOSED : "Nothing yet");
 }
 

@@ -1,10 +1,10 @@
 /** One channel: its newest window, its last hours, its boards, its newest flags; and the list of the others. */
 import { type Column, LineChart, RateChart } from "../charts";
-import { byId, element, keyed, setAttribute, setText, setTime } from "../dom";
+import { byId, element, isAimedAt, keyed, setAttribute, setText, setTime } from "../dom";
 import { count, decimal, duration, foreignText, instant, length, percent, rate, title, watchTime } from "../format";
-import type { Engagement } from "../protocol";
+import type { Engagement, Said } from "../protocol";
 import { address, toChannel } from "../route";
-import { ALL_FLAGS, bitrateKbps, boardsOf, channelRows, CLOSED, flagsOf, isClosed, messageRate, rebufferRatio, retentionOf, viewersOf, windowsOf } from "../select";
+import { ALL_FLAGS, bitrateKbps, boardsOf, channelRows, chatOf, CLOSED, flagsOf, isClosed, messageRate, rebufferRatio, retentionOf, viewersOf, windowsOf } from "../select";
 import type { State } from "../state";
 import { showBoards } from "./boards";
 import { makeFlag, updateFlag } from "./flags";
@@ -12,6 +12,7 @@ import { showTiles, type Tile } from "./tiles";
 
 const OTHERS_MAX = 100;
 const FLAGS_MAX = 5;
+const CHAT_ROWS_MAX = 50;
 
 const ms = (value: number) => duration(value);
 const seconds = (value: number) => (value === 0 ? "0" : value < 1_000 ? `${value} ms` : `${decimal(String(value / 1000), 1)} s`);
@@ -55,7 +56,11 @@ export function showChannel(state: State, channel: string, redraw: () => void): 
     showRetention(windows);
     showReactions(newest);
   }
-  showBoards(byId("boards"), boardsOf(state, channel), { redraw, expected: ["top_chatters", "top_emotes"], isClosed: isClosed(state, "leaderboards") });
+  const said = chatOf(state, channel);
+  // boards name questions by their ids
+  const texts = new Map(said.map((event) => [event.event_id, event.text]));
+  showBoards(byId("boards"), boardsOf(state, channel), { redraw, nameOf: (item) => texts.get(item), expected: ["top_chatters", "top_emotes"], isClosed: isClosed(state, "leaderboards") });
+  showChat(state, said);
   showFlags(state, channel);
 }
 
@@ -163,6 +168,27 @@ function showReactions(window: Engagement | undefined): void {
       ((made.children[2] as Element).firstElementChild as HTMLElement).style.width = `${row.share * 100}%`;
     },
     true,
+  );
+}
+
+/** Hidden where the gateway serves no chat. While the viewer aims at a message, the list waits. */
+function showChat(state: State, said: Said[]): void {
+  byId("chat-panel").hidden = state.chat.size === 0;
+  const list = byId("chat");
+  byId("chat-empty").hidden = said.length > 0;
+  if (said.length > 0 && list.childElementCount > 0 && isAimedAt(list)) return;
+  keyed(
+    list,
+    said.slice(0, CHAT_ROWS_MAX),
+    (event) => event.event_id,
+    () => element("li", {}, element("time"), element("span", { class: "mark" }), element("bdi", { class: "who" }), element("bdi", { class: "foreign", dir: "auto" })),
+    (made, event) => {
+      const [time, mark, who, text] = made.children as unknown as [Element, Element, Element, Element];
+      setTime(time, event.event_time, instant(event.event_time, Date.now()));
+      setText(mark, event.is_question ? "asks" : "");
+      setText(who, foreignText(event.user_name ?? event.user_id ?? "anonymous", 60));
+      setText(text, foreignText(event.text ?? ""));
+    },
   );
 }
 
