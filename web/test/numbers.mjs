@@ -8,11 +8,12 @@ import { browser, complaints, newPage, texts, until } from "./launch.mjs";
 const [url, clickhouse, database] = process.argv.slice(2);
 const CHANNELS_MAX = 6;
 /** How many windows of each kind were compared. */
-const compared = { engagement: 0, boards: 0, entries: 0, candles: 0 };
+const compared = { engagement: 0, boards: 0, entries: 0, questions: 0, candles: 0, messages: 0 };
 
-const snapshot = await (await fetch(`${url}api/snapshot?${new URLSearchParams({ subscribe: JSON.stringify([{ kind: "leaderboards" }, { kind: "engagement" }, { kind: "markets" }]) })}`)).json();
+const snapshot = await (await fetch(`${url}api/snapshot?${new URLSearchParams({ subscribe: JSON.stringify([{ kind: "leaderboards" }, { kind: "engagement" }, { kind: "markets" }, { kind: "chat" }]) })}`)).json();
 const of = (kind) => snapshot.items.filter((item) => item.kind === kind).map((item) => item.value);
-const [allBoards, allWindows, allCandles] = ["leaderboards", "engagement", "markets"].map(of);
+const [allBoards, allWindows, allCandles, chat] = ["leaderboards", "engagement", "markets", "chat"].map(of);
+const CHAT_MAX = 100;
 
 async function rows(sql, parameters) {
   const given = Object.entries(parameters).map(([name, value]) => [`param_${name}`, value]);
@@ -88,7 +89,14 @@ async function theBoardIsTheSame(panel) {
     ORDER BY rank LIMIT 1 BY rank`, { board, group, end: api.window_end ?? 0 });
   const ranked = stored.filter(([rank]) => rank > 0);
   assert.deepEqual(api.entries.map((entry) => [entry.rank, entry.label, entry.item, plain(entry.score)]), ranked.map(([rank, label, item, score]) => [rank, label, item, plain(score)]), `${record} of the API and of ClickHouse`);
-  assert.deepEqual(page.map(([rank, label, text, exact]) => [rank, label, text, plain(exact)]), ranked.map(([rank, label, item, score]) => [String(rank), label || item, shown(score, 2), plain(score)]), `${record} on the page and in ClickHouse`);
+  /** Boards know questions by their ids; the page knows the texts of those that stand in the chat. */
+  const called = ranked.map(([, label, item], index) => {
+    const question = board === "top_questions" && chat.find((event) => event.event_id === item)?.text;
+    if (!question || page[index]?.[1] !== question) return label || item;
+    compared.questions += 1;
+    return question;
+  });
+  assert.deepEqual(page.map(([rank, label, text, exact]) => [rank, label, text, plain(exact)]), ranked.map(([rank, , , score], index) => [String(rank), called[index], shown(score, 2), plain(score)]), `${record} on the page and in ClickHouse`);
   assert.equal(sum, `${shown(stored[0][4], 2)} in all, from ${grouped(stored[0][5])}`, record);
   compared.boards += 1;
   compared.entries += ranked.length;
@@ -108,6 +116,20 @@ async function theBoardsAreTheSame(page, within) {
       }
     }
   }
+}
+
+/** The newest messages, each with who wrote it; on the page without what was taken back. */
+async function theChatIsTheSame(page, channel) {
+  const told = (event) => [event.event_id, event.event_time, event.user_name, event.text];
+  const api = chat.filter((event) => event.channel_id === channel && event.kind === "message" && !event.is_question);
+  const stored = await rows(`SELECT event_id, toUnixTimestamp64Micro(event_time), user_name, text FROM chat
+    WHERE channel_id = {channel:String} AND kind = 'message' AND NOT is_question ORDER BY least(event_time, ingest_time) DESC, event_id DESC LIMIT ${CHAT_MAX}`, { channel });
+  const sorted = (list) => list.toSorted((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
+  assert.deepEqual(sorted(api.map(told)), sorted(stored), `chat of ${channel} of the API and in ClickHouse`);
+  await until(page, () => document.querySelector("#chat").childElementCount > 0);
+  const listed = await page.locator("#chat li").evaluateAll((all) => all.map((row) => [row.dataset.key, row.querySelector(".foreign").textContent]));
+  for (const [id, text] of listed) assert.equal(text, chat.find((event) => event.event_id === id && event.channel_id === channel)?.text, `${id} on the page and of the API`);
+  compared.messages += listed.length;
 }
 
 /** The page draws at most once a frame of the screen. */
@@ -148,6 +170,7 @@ try {
   for (const channel of channels) {
     await page.evaluate((hash) => { location.hash = hash; }, `#${new URLSearchParams({ channel })}`);
     await theWindowIsTheSame(page, channel);
+    await theChatIsTheSame(page, channel);
     await theBoardsAreTheSame(page, "#boards");
   }
   const series = [...new Set(allCandles.map((candle) => JSON.stringify([`${candle.venue}:${candle.symbol}`, candle.interval_s])))];
@@ -157,7 +180,7 @@ try {
     await theBoardsAreTheSame(page, "#market-boards");
   }
   process.stdout.write(`compared on the page, in the API and in ClickHouse: ${JSON.stringify(compared)}\n`);
-  assert(compared.engagement === CHANNELS_MAX && compared.boards > 20 && compared.entries > 100 && compared.candles >= 10, "too little was compared");
+  assert(compared.engagement === CHANNELS_MAX && compared.boards > 20 && compared.entries > 100 && compared.questions > 0 && compared.candles >= 10 && compared.messages > 100, "too little was compared");
   assert.deepEqual(complaints, [], "the browser complained");
 } finally {
   await browser.close();

@@ -12,6 +12,7 @@ use crate::deployment::{Deployment, EndsWithTest, get, wait_until};
 fn the_numbers_of_the_page_are_those_of_the_api_and_of_clickhouse() {
     let mut deployment = Deployment::new("page");
     deployment.set("dashboard.anonymous", "true");
+    deployment.set("dashboard.chat", "true");
     deployment.start(&["sink", "clickhouse"]);
     let mut jobs = Deployment::attach(&deployment);
     jobs.start(&["process"]);
