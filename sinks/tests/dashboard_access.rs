@@ -1,6 +1,8 @@
 //! Who may read what, through the gateway's sockets: tokens in all the ways in which they come, rights, expiry, polling.
 
 mod dashboard_support;
+#[path = "dashboard_support/live_client.rs"]
+mod live_client;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -312,14 +314,6 @@ async fn a_page_of_an_allowed_origin_may_send_its_token() {
     gateway.stop().await;
 }
 
-/// The code blocks of `docs/live-api.md` in this language.
-fn examples(language: &str) -> Vec<String> {
-    let text = include_str!("../../docs/live-api.md");
-    let begin = format!("```{language}\n");
-    let blocks = text.split(begin.as_str()).skip(1);
-    blocks.filter_map(|rest| rest.split_once("\n```")).map(|(block, _)| block.to_owned()).collect()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn the_examples_of_the_documentation_run() {
     let mut results = two_channels();
@@ -361,4 +355,29 @@ async fn the_examples_of_the_documentation_run() {
         while !line().await.contains(&id) {}
     }
     gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_example_in_rust_runs() {
+    let file = include_str!("dashboard_support/live_client.rs");
+    let (_, code) = file.split_once("\n\n").expect("a head");
+    assert_eq!(examples("rust"), [code.trim_end()], "the documentation has what is run here");
+    let mut results = two_channels();
+    let gateway = Gateway::start(&results.log, closed(None)).await;
+    gateway.wait_for_health(|health| health["state"] == "live").await;
+    let (address, token) = (format!("http://{}", gateway.address), token(json!({"channels": ["twitch:1"]})));
+    let (lines, shown) = std::sync::mpsc::channel();
+    let follower = std::thread::spawn(move || {
+        let show = |change: &Json| {
+            let leader = format!("{} {}", change["key"]["group"], change["value"]["entries"][0]["label"]);
+            lines.send(leader).expect("heard");
+        };
+        live_client::follow(&address, &token, show).map_err(|error| error.to_string())
+    });
+    let next = || shown.recv_timeout(DEADLINE).expect("a line in time");
+    assert_eq!(tokio::task::block_in_place(next), r#""twitch:1" "a""#);
+    results.put("twitch:1", &board("top_chatters", "twitch:1", None, &[("live", 100)]));
+    assert_eq!(tokio::task::block_in_place(next), r#""twitch:1" "live""#);
+    gateway.stop().await;
+    follower.join().expect("no panic").expect("the stream ends with the gateway");
 }

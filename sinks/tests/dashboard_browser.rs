@@ -10,11 +10,14 @@ mod sample;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use axum::response::Html;
+use axum::routing::get;
 use dashboard_support::*;
 use schemas::DeadLetter;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use sinks::dashboard::access::{Key, TokenAlgorithm, mint};
 use sinks::dashboard::{Access, DashboardOptions};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -38,6 +41,18 @@ fn now_s() -> i64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64
 }
 
+const SECRET: &[u8] = b"a secret of at least thirty-two bytes";
+
+/// For those with a token only.
+fn closed() -> DashboardOptions {
+    let key = Key::new("k", TokenAlgorithm::Hs256, SECRET).expect("a key");
+    DashboardOptions { access: Access::new(vec![key], None, None).expect("access"), ..options() }
+}
+
+fn token(claims: Json) -> String {
+    mint("k", TokenAlgorithm::Hs256, SECRET, claims, Duration::from_secs(600)).expect("a token")
+}
+
 /// Runs one of the page's tests that needs nobody's help to its end, which must be good.
 async fn look(script: &str, arguments: &[&str]) {
     let run =
@@ -48,18 +63,43 @@ async fn look(script: &str, arguments: &[&str]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_for_one_channel_shows_that_channel_and_says_what_it_does_not_open() {
-    const SECRET: &[u8] = b"a secret of at least thirty-two bytes";
     let mut results = Results::new("");
     sample::hour(&mut results, now_s());
-    let mut set_up = options();
-    let key = Key::new("k", TokenAlgorithm::Hs256, SECRET).expect("a key");
-    set_up.access = Access::new(vec![key], None, None).expect("access");
-    let gateway = Gateway::start(&results.log, set_up).await;
+    let gateway = Gateway::start(&results.log, closed()).await;
     gateway.wait_for_health(|health| health["state"] == "live").await;
-    let claims = json!({ "channels": [sample::CHANNEL] });
-    let token = mint("k", TokenAlgorithm::Hs256, SECRET, claims, Duration::from_secs(600)).expect("a token");
+    let token = token(json!({ "channels": [sample::CHANNEL] }));
     let url = format!("http://{}/", gateway.address);
     look("token.mjs", &[&url, &token, sample::CHANNEL, sample::HOSTILE_CHANNEL]).await;
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_example_of_the_documentation_runs_on_a_page_of_another_origin() {
+    let mut results = Results::new("");
+    results.put("twitch:1", &board("top_chatters", "twitch:1", None, &[("before", 1)]));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let origin = format!("http://{}", listener.local_addr().expect("an address"));
+    let mut set_up = closed();
+    set_up.allowed_origins = vec![origin.clone()];
+    let gateway = Gateway::start(&results.log, set_up).await;
+    gateway.wait_for_health(|health| health["state"] == "live").await;
+    let [html] = examples("html").try_into().expect("one example");
+    let page = html.replace("wss://live.example.org", &format!("ws://{}", gateway.address));
+    assert_ne!(page, html, "the example names the gateway");
+    let token = token(json!({ "channels": ["twitch:1"] }));
+    let results = Arc::new(Mutex::new(results));
+    let next = move || {
+        let after = board("top_chatters", "twitch:1", None, &[("after", 2)]);
+        results.lock().expect("no panic").put("twitch:1", &after);
+        async {}
+    };
+    let site = axum::Router::new()
+        .route("/", get(Html(format!("<link rel=\"icon\" href=\"data:,\">{page}"))))
+        .route("/my-own-backend/ovation-token", get(token))
+        .route("/next", get(next));
+    let site = tokio::spawn(async move { axum::serve(listener, site).await });
+    look("example.mjs", &[&format!("{origin}/")]).await;
+    site.abort();
     gateway.stop().await;
 }
 

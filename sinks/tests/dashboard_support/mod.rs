@@ -337,6 +337,14 @@ pub fn message(channel: &str, id: &str, time_s: i64, text: &str) -> ChatEvent<'s
     }
 }
 
+/// The code blocks of `docs/live-api.md` in this language.
+pub fn examples(language: &str) -> Vec<String> {
+    let text = include_str!("../../../docs/live-api.md");
+    let begin = format!("```{language}\n");
+    let blocks = text.split(begin.as_str()).skip(1);
+    blocks.filter_map(|rest| rest.split_once("\n```")).map(|(block, _)| block.to_owned()).collect()
+}
+
 /// A candle that opens at `start_s`. Prices in cents.
 pub fn candle(symbol: &str, interval_s: i32, start_s: i64, open: i64, close: i64) -> CandleResult {
     let cents = |cents: i64| amount(&format!("{}.{:02}", cents / 100, cents % 100));
