@@ -38,7 +38,7 @@ fn web() -> PathBuf {
 }
 
 fn now_s() -> i64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs() as i64
 }
 
 const SECRET: &[u8] = b"a secret of at least thirty-two bytes";

@@ -9,7 +9,7 @@
 //! Does not know: where schemas come from (the caller's look-up), where keys come from, or any event topic but the chat, which it
 //! reads only if asked to ([`DashboardOptions::with_chat`]).
 //!
-//! Reading order: [`selector`] and [`row`], then [`store`], [`hub`], [`feed`], then [`access`], [`limits`], [`accept`],
+//! Reading order: [`kind`], [`selector`] and [`row`], then [`store`], [`hub`], [`feed`], then [`access`], [`limits`], [`accept`],
 //! then [`refused`], [`http`], [`socket`], [`sse`].
 
 pub mod accept;
@@ -19,6 +19,7 @@ pub mod feed;
 pub mod frame;
 pub mod http;
 pub mod hub;
+pub mod kind;
 pub mod limits;
 pub mod pipeline;
 pub mod refused;
