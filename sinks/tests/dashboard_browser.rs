@@ -19,6 +19,7 @@ use dashboard_support::*;
 use schemas::DeadLetter;
 use serde_json::{Value as Json, json};
 use sinks::dashboard::access::{Key, TokenAlgorithm, mint};
+use sinks::dashboard::selector::Selectors;
 use sinks::dashboard::{Access, DashboardOptions};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
@@ -43,10 +44,11 @@ fn now_s() -> i64 {
 
 const SECRET: &[u8] = b"a secret of at least thirty-two bytes";
 
-/// For those with a token only.
-fn closed() -> DashboardOptions {
+/// For those with a token only, but for what `anonymous` matches.
+fn closed(anonymous: Option<&Json>) -> DashboardOptions {
     let key = Key::new("k", TokenAlgorithm::Hs256, SECRET).expect("a key");
-    DashboardOptions { access: Access::new(vec![key], None, None).expect("access"), ..options() }
+    let anonymous = anonymous.map(|list| Selectors::from_json(list, "anonymous", 8).expect("selectors"));
+    DashboardOptions { access: Access::new(vec![key], None, anonymous).expect("access"), ..options() }
 }
 
 fn token(claims: Json) -> String {
@@ -65,7 +67,8 @@ async fn look(script: &str, arguments: &[&str]) {
 async fn a_token_for_one_channel_shows_that_channel_and_says_what_it_does_not_open() {
     let mut results = Results::new("");
     sample::hour(&mut results, now_s());
-    let gateway = Gateway::start(&results.log, closed()).await;
+    let open = json!([{ "kind": "engagement", "channel": sample::HOSTILE_CHANNEL }]);
+    let gateway = Gateway::start(&results.log, closed(Some(&open))).await;
     gateway.wait_for_health(|health| health["state"] == "live").await;
     let token = token(json!({ "channels": [sample::CHANNEL] }));
     let url = format!("http://{}/", gateway.address);
@@ -79,7 +82,7 @@ async fn the_example_of_the_documentation_runs_on_a_page_of_another_origin() {
     results.put("twitch:1", &board("top_chatters", "twitch:1", None, &[("before", 1)]));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let origin = format!("http://{}", listener.local_addr().expect("an address"));
-    let mut set_up = closed();
+    let mut set_up = closed(None);
     set_up.allowed_origins = vec![origin.clone()];
     let gateway = Gateway::start(&results.log, set_up).await;
     gateway.wait_for_health(|health| health["state"] == "live").await;

@@ -31,7 +31,7 @@ function watchShifts() {
 export async function newPage(options) {
   const context = await browser.newContext({ locale: "en-GB", timezoneId: "Europe/Berlin", ...options });
   const page = await context.newPage();
-  page.setDefaultTimeout(15_000);
+  page.setDefaultTimeout(30_000);
   page.on("pageerror", (error) => complaints.push(String(error)));
   page.on("console", (message) => {
     if (message.text().startsWith("shift ") && process.env.OVATION_SHIFTS) process.stdout.write(`${message.text()}\n`);

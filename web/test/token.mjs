@@ -1,6 +1,6 @@
 /**
- * The page for a viewer whose token opens one channel: `node token.mjs URL TOKEN CHANNEL OTHER_CHANNEL`. Every wait is for
- * a condition.
+ * The page for a viewer whose token opens one channel, and for one without, to whom the numbers of another are open:
+ * `node token.mjs URL TOKEN CHANNEL OTHER_CHANNEL`. Every wait is for a condition.
  */
 import assert from "node:assert/strict";
 import { browser, complaints, faultsOf, newPage, SHIFT_MAX, texts, until } from "./launch.mjs";
@@ -89,6 +89,10 @@ try {
   assert.equal(new URL(phone.url()).hash, `#${new URLSearchParams({ channel })}`, "the rest of the address stays");
   await phone.locator('#boards [data-board="top_chatters"] li').first().waitFor();
   await nothingIsInTheWay(phone, "dark, 360 px");
+  const without = await newPage({ viewport: { width: 1440, height: 900 } });
+  await without.goto(url);
+  await until(without, (text) => document.querySelector("#closed").textContent === text, "Without a token this is not open: boards over all channels, markets, the pipeline");
+  assert.deepEqual(await texts(without, "#channel-rows bdi"), [other]);
   assert.deepEqual(complaints, [], "the browser complained");
   process.stdout.write("the page holds for a token of one channel\n");
 } finally {
