@@ -1,6 +1,8 @@
 //! Who may read what, through the gateway's sockets: tokens in all the ways in which they come, rights, expiry, polling.
 
 mod dashboard_support;
+#[path = "dashboard_support/live_client.rs"]
+mod live_client;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -187,6 +189,43 @@ async fn what_may_not_be_read_at_all_is_an_error() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_takes_what_there_is_is_told_what_is_left_out() {
+    let results = two_channels();
+    let gateway = Gateway::start(&results.log, closed(None)).await;
+    gateway.wait_for_health(|health| health["state"] == "live").await;
+    let token = token(json!({"channels": ["twitch:1"]}));
+    let asked =
+        json!([{"kind": "health"}, {"kind": "engagement"}, {"kind": "leaderboards", "group": "global"}]);
+    let forbidden = json!([asked[0], asked[2]]);
+
+    let message = json!({"subscribe": asked, "token": token, "partial": true}).to_string();
+    let mut client = Client::subscribed(&gateway, &message).await;
+    let first = client.next().await;
+    assert_eq!((&first["type"], &first["forbidden"]), (&json!("snapshot"), &forbidden), "{first}");
+    assert_eq!(groups(first["items"].as_array().unwrap()), ["engagement twitch:1"]);
+    let again =
+        json!({"subscribe": asked, "token": token, "partial": true, "resume": first["id"]}).to_string();
+    client.send(&again).await;
+    let resumed = client.next().await;
+    assert_eq!((&resumed["type"], &resumed["forbidden"]), (&json!("resumed"), &forbidden));
+
+    let list = asked.to_string().replace('"', "%22").replace('{', "%7B").replace('}', "%7D");
+    let bearer = format!("Bearer {token}");
+    let path = format!("/api/snapshot?partial=true&subscribe={list}");
+    let (status, _, body) = gateway.get(&path, &[("authorization", &bearer)]).await;
+    let whole: Json = serde_json::from_str(&body).expect("JSON");
+    assert_eq!((status, &whole["forbidden"]), (200, &forbidden));
+    let mut stream =
+        Stream::open(&gateway, &format!("/sse?partial=true&kind=health&token={token}"), &[]).await;
+    let first = stream.next().await;
+    assert_eq!((&first["forbidden"], &first["items"]), (&json!([{"kind": "health"}]), &json!([])));
+    let (status, _, body) =
+        gateway.get("/api/snapshot?partial=1&kind=health", &[("authorization", &bearer)]).await;
+    assert_eq!((status, body.contains("`partial` must be")), (400, true));
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_expires_ends_its_connections_and_a_new_one_keeps_them() {
     let results = two_channels();
     let gateway = Gateway::start(&results.log, closed(None)).await;
@@ -203,13 +242,11 @@ async fn a_token_that_expires_ends_its_connections_and_a_new_one_keeps_them() {
     assert_eq!(goes_on.snapshot().await.len(), 3, "the new token's rights");
 
     assert_eq!(end_of(&mut ends).await, ("token_expired".to_owned(), 4401));
-    loop {
-        let frame = stream.next_any().await.expect("an error before the end");
-        if frame["type"] == "error" {
-            assert_eq!(frame["code"], "token_expired");
-            break;
-        }
+    let mut last = stream.next().await;
+    while last["type"] == "change" {
+        last = stream.next().await;
     }
+    assert_eq!((&last["type"], &last["code"]), (&json!("error"), &json!("token_expired")));
     assert_eq!(stream.next_any().await, None, "the stream ends");
     let (status, headers, _) = gateway.get(&format!("/sse?kind=health&token={short}"), &[]).await;
     assert_eq!((status, headers["www-authenticate"].contains("expired")), (401, true));
@@ -277,14 +314,6 @@ async fn a_page_of_an_allowed_origin_may_send_its_token() {
     gateway.stop().await;
 }
 
-/// The code blocks of `docs/live-api.md` in this language.
-fn examples(language: &str) -> Vec<String> {
-    let text = include_str!("../../docs/live-api.md");
-    let begin = format!("```{language}\n");
-    let blocks = text.split(begin.as_str()).skip(1);
-    blocks.filter_map(|rest| rest.split_once("\n```")).map(|(block, _)| block.to_owned()).collect()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn the_examples_of_the_documentation_run() {
     let mut results = two_channels();
@@ -326,4 +355,29 @@ async fn the_examples_of_the_documentation_run() {
         while !line().await.contains(&id) {}
     }
     gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_example_in_rust_runs() {
+    let file = include_str!("dashboard_support/live_client.rs");
+    let (_, code) = file.split_once("\n\n").expect("a head");
+    assert_eq!(examples("rust"), [code.trim_end()], "the documentation has what is run here");
+    let mut results = two_channels();
+    let gateway = Gateway::start(&results.log, closed(None)).await;
+    gateway.wait_for_health(|health| health["state"] == "live").await;
+    let (address, token) = (format!("http://{}", gateway.address), token(json!({"channels": ["twitch:1"]})));
+    let (lines, shown) = std::sync::mpsc::channel();
+    let follower = std::thread::spawn(move || {
+        let show = |change: &Json| {
+            let leader = format!("{} {}", change["key"]["group"], change["value"]["entries"][0]["label"]);
+            lines.send(leader).expect("heard");
+        };
+        live_client::follow(&address, &token, show).map_err(|error| error.to_string())
+    });
+    let next = || shown.recv_timeout(DEADLINE).expect("a line in time");
+    assert_eq!(tokio::task::block_in_place(next), r#""twitch:1" "a""#);
+    results.put("twitch:1", &board("top_chatters", "twitch:1", None, &[("live", 100)]));
+    assert_eq!(tokio::task::block_in_place(next), r#""twitch:1" "live""#);
+    gateway.stop().await;
+    follower.join().expect("no panic").expect("the stream ends with the gateway");
 }

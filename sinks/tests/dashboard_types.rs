@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::Path;
 
-use schemas::Topic;
 use serde_json::Value as Json;
 use sinks::dashboard::selector::Kind;
 
@@ -52,8 +51,8 @@ interface ChangeOf<Kind extends string, Key, Value> extends Place {
 
 export type Frame =
   | Change
-  | (Place & { type: \"snapshot\"; part: number; is_last: boolean; items: Change[] })
-  | (Place & { type: \"resumed\" })
+  | (Place & { type: \"snapshot\"; part: number; is_last: boolean; items: Change[]; forbidden?: Selector[] })
+  | (Place & { type: \"resumed\"; forbidden?: Selector[] })
   | (Place & { type: \"heartbeat\"; server_time: number })
   | (Place & { type: \"error\"; code: string; message: string });
 
@@ -61,6 +60,7 @@ export interface Message {
   subscribe: Selector[];
   resume?: string | null;
   token?: string | null;
+  partial?: boolean | null;
 }
 ";
 
@@ -146,9 +146,7 @@ fn types() -> String {
     let mut writer = Writer::default();
     let (mut keys, mut changes, mut selectors) = (String::new(), String::new(), String::new());
     for kind in Kind::ALL {
-        let topic =
-            Topic::RESULTS.into_iter().find(|topic| topic.name() == format!("results.{}", kind.name()));
-        let value = match topic {
+        let value = match kind.topic() {
             Some(topic) => writer.record(&serde_json::from_str(topic.spec().schema).expect("a schema")),
             None => "Health".to_owned(),
         };

@@ -2,7 +2,7 @@
  * The line to the gateway: keeps a WebSocket open, reconnects with jittered back-off, and resumes where it was.
  *
  * Always holds: at most one socket and one timer; silence longer than SILENCE_MS ends the socket (a dead line looks
- * like a quiet one otherwise). Does not know: what the frames mean, beyond their ids.
+ * like a quiet one otherwise); what may not be read is left out, not refused. Does not know: what the frames mean, beyond their ids.
  */
 import type { Frame, Selector } from "./protocol";
 
@@ -58,7 +58,7 @@ export class Connection {
 
   private ask(): void {
     const resume = this.isResumable ? this.lastId() : null;
-    this.socket?.send(JSON.stringify({ subscribe: this.selectors, ...(resume === null ? {} : { resume }) }));
+    this.socket?.send(JSON.stringify({ subscribe: this.selectors, partial: true, ...(resume === null ? {} : { resume }) }));
   }
 
   private open(): void {

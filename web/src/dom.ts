@@ -31,6 +31,13 @@ export function setAttribute(target: Element, name: string, value: string): void
   if (target.getAttribute(name) !== value) target.setAttribute(name, value);
 }
 
+/** Shows an instant as `text`, in full where machines look. */
+export function setTime(target: Element, micros: number, text: string): void {
+  const date = new Date(micros / 1000);
+  if (Number.isFinite(date.getTime())) setAttribute(target, "datetime", date.toISOString());
+  setText(target, text);
+}
+
 /** Sets the texts of the first children, in order. */
 export function setTexts(target: Element, texts: string[]): void {
   texts.forEach((text, index) => setText(target.children[index] as Element, text));

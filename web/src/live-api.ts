@@ -284,6 +284,58 @@ export interface ModerationFlag {
   input_offsets: Record<string, number>;
 }
 
+/** An emote used in a message. */
+export interface Emote {
+  /** The platform's emote id, with the source in front. */
+  id: string;
+  /** The emote's code as typed. */
+  name: string;
+  /** How often the message uses it; 1 or more. */
+  count: number;
+}
+
+/** What is said in a channel's chat, and what its moderators take back. */
+export interface ChatEvent {
+  /** The platform's own id of this event, or a UUIDv7. Two events with one id are the same event, sent twice. */
+  event_id: string;
+  /** When it happened, by the platform's clock. Microseconds since 1970-01-01T00:00Z. */
+  event_time: number;
+  /** When the producer took it in, by the producer's clock. The Kafka record carries the same time. */
+  ingest_time: number;
+  /** The platform it came from: twitch, youtube, binance-spot, coinbase, api, simulator, ... */
+  source: string;
+  /** The channel, with its source in front (twitch:1234). For a trade: venue and symbol. This is the Kafka key. */
+  channel_id: string;
+  /** Who did it, with the source in front (twitch:1234). Null for anonymous users. */
+  user_id: string | null;
+  /** The broadcast within the channel, where the platform tells. */
+  stream_id: string | null;
+  /** message: somebody wrote; message_deleted: target_message_id was removed; user_banned and user_timed_out: target_user_id and what they wrote; chat_cleared: everything in the channel so far. */
+  kind: "message" | "message_deleted" | "user_banned" | "user_timed_out" | "chat_cleared" | "unknown";
+  /** The user's display name at that moment. A label, never a key. */
+  user_name: string | null;
+  /** The message's text as sent. Null unless kind is message. */
+  text: string | null;
+  /** The emotes of the message, each once, in order of first use. */
+  emotes: Emote[];
+  /** The user's roles in the channel: broadcaster, moderator, vip, subscriber, staff, artist, partner. */
+  roles: string[];
+  /** The badges shown beside the name, as set/version (subscriber/12). */
+  badges: string[];
+  /** The event_id of the message that this one answers. */
+  reply_to: string | null;
+  /** True for a question put to the host (Q and A), not for any text with a question mark. */
+  is_question: boolean;
+  /** True if the platform says that the user never wrote in this channel before. */
+  is_first_message: boolean;
+  /** message_deleted: the event_id of the removed message. */
+  target_message_id: string | null;
+  /** user_banned, user_timed_out: the user, with the source in front. */
+  target_user_id: string | null;
+  /** user_timed_out: for how long, in milliseconds. */
+  duration_ms: number | null;
+}
+
 export type LeaderboardsKey = { board: string; group: string; window: string };
 
 export type EngagementKey = { channel: string; window_s: number };
@@ -292,6 +344,8 @@ export type MarketsKey = { market: string; interval_s: number };
 
 export type ModerationKey = { channel: string };
 
+export type ChatKey = { channel: string; what: string };
+
 export type HealthKey = Record<string, never>;
 
 export type Change =
@@ -299,6 +353,7 @@ export type Change =
   | ChangeOf<"engagement", EngagementKey, EngagementResult>
   | ChangeOf<"markets", MarketsKey, CandleResult>
   | ChangeOf<"moderation", ModerationKey, ModerationFlag>
+  | ChangeOf<"chat", ChatKey, ChatEvent>
   | ChangeOf<"health", HealthKey, Health>;
 
 export type Selector =
@@ -306,6 +361,7 @@ export type Selector =
   | { kind: "engagement"; history?: boolean; channel?: string; window_s?: number | "*" }
   | { kind: "markets"; history?: boolean; market?: string; interval_s?: number | "*" }
   | { kind: "moderation"; history?: boolean; channel?: string }
+  | { kind: "chat"; history?: boolean; channel?: string; what?: string }
   | { kind: "health"; history?: boolean };
 
 export interface Health {
@@ -341,8 +397,8 @@ interface ChangeOf<Kind extends string, Key, Value> extends Place {
 
 export type Frame =
   | Change
-  | (Place & { type: "snapshot"; part: number; is_last: boolean; items: Change[] })
-  | (Place & { type: "resumed" })
+  | (Place & { type: "snapshot"; part: number; is_last: boolean; items: Change[]; forbidden?: Selector[] })
+  | (Place & { type: "resumed"; forbidden?: Selector[] })
   | (Place & { type: "heartbeat"; server_time: number })
   | (Place & { type: "error"; code: string; message: string });
 
@@ -350,4 +406,5 @@ export interface Message {
   subscribe: Selector[];
   resume?: string | null;
   token?: string | null;
+  partial?: boolean | null;
 }

@@ -9,8 +9,8 @@ import { byId, setText } from "./dom";
 import { age, duration, foreignText, instant } from "./format";
 import type { Frame, Selector } from "./protocol";
 import { address, parse, type Route } from "./route";
-import { ALL_FLAGS, groupPart, intervalsOf, marketRows } from "./select";
-import { apply, emptyState } from "./state";
+import { ALL_FLAGS, groupPart, intervalsOf, isClosed, marketRows } from "./select";
+import { apply, emptyState, isResult } from "./state";
 import { startTheme } from "./theme";
 import { showChannel } from "./views/channel";
 import { showMarkets } from "./views/markets";
@@ -23,6 +23,15 @@ const STALE_AFTER_MS = 30_000;
 const USUAL_INTERVAL_S = 60;
 
 const VIEWS: Record<Route["view"], string> = { overview: "Channels", channel: "", markets: "Markets", moderation: "Moderation", pipeline: "Pipeline" };
+
+/** What is said to be closed, where the viewer may not read it: by view and kind. */
+const PARTS: Record<Route["view"], Partial<Record<Selector["kind"], string>>> = {
+  overview: { engagement: "channels", leaderboards: "boards over all channels", markets: "markets", health: "the pipeline" },
+  channel: { engagement: "this channel's numbers", leaderboards: "boards of this channel", moderation: "its moderation", health: "the pipeline" },
+  markets: { markets: "markets", leaderboards: "their boards", health: "the pipeline" },
+  moderation: { moderation: "moderation", health: "the pipeline" },
+  pipeline: { health: "the pipeline" },
+};
 
 const state = emptyState();
 let route = parse(location.hash);
@@ -55,7 +64,7 @@ function wanted(): Selector[] {
       break;
     case "channel": {
       const { channel } = route;
-      selectors.push({ kind: "engagement", history: false }, { kind: "engagement", channel }, { kind: "moderation", channel });
+      selectors.push({ kind: "engagement", history: false }, { kind: "engagement", channel }, { kind: "moderation", channel }, { kind: "chat", channel });
       // of polls, currencies and whatever else comes after the channel in a group's name
       selectors.push({ kind: "leaderboards", group: channel }, { kind: "leaderboards", group: `${groupPart(channel)}/*` });
       break;
@@ -100,7 +109,7 @@ function onFrame(frame: Frame): void {
   if (frame.type === "error") console.error(`the gateway refused: ${frame.code}: ${frame.message}`);
   const before = state.asOf;
   apply(state, frame, Date.now());
-  if ((frame.type === "change" && frame.kind !== "health") || frame.type === "snapshot" || state.asOf !== before) lastResultMs = Date.now();
+  if ((frame.type === "change" && isResult(frame)) || frame.type === "snapshot" || state.asOf !== before) lastResultMs = Date.now();
   isWhole = frame.type !== "snapshot" || frame.is_last;
   if (!isWhole) return;
   subscribe();
@@ -145,6 +154,7 @@ function drawNow(): void {
   const name = route.view === "channel" ? foreignText(route.channel, 60) : VIEWS[route.view];
   if (document.title !== `${name} – Ovation`) document.title = `${name} – Ovation`;
   drawStatus();
+  drawClosed();
   switch (route.view) {
     case "overview":
       return showOverview(state, draw);
@@ -159,6 +169,12 @@ function drawNow(): void {
     case "pipeline":
       return; // drawn with the status: it changes with the clock
   }
+}
+
+function drawClosed(): void {
+  const parts = Object.entries(PARTS[route.view]).filter(([kind]) => isClosed(state, kind as Selector["kind"])).map(([, name]) => name);
+  byId("closed").hidden = parts.length === 0;
+  setText(byId("closed"), `${token === null ? "Without a token this is not open" : "Your token does not open"}: ${parts.join(", ")}`);
 }
 
 /** The parts that change with the clock alone. */

@@ -2,8 +2,16 @@
  * What the views ask of the state: lists in order, sums, ratios. No DOM, no clock. Always holds: a ratio is made of its
  * numerator and denominator, here and nowhere else; without a denominator it is null.
  */
-import type { Board, Candle, Engagement, Flag } from "./protocol";
-import { seenAt, seriesName, type State } from "./state";
+import type { Board, Candle, Engagement, Flag, Said, Selector } from "./protocol";
+import { heardAt, seenAt, seriesName, type State } from "./state";
+
+/** True if the viewer may not read what the view asks for of this kind, or a part of it. */
+export function isClosed(state: State, kind: Selector["kind"]): boolean {
+  return state.forbidden.some((one) => one.kind === kind);
+}
+
+/** What is said in the place of what the viewer may not read. */
+export const CLOSED = "Not open to you";
 
 /** A channel's windows, oldest first. */
 export function windowsOf(state: State, channel: string | null): Engagement[] {
@@ -219,6 +227,21 @@ export function flagsOf(state: State, filter: FlagFilter): Flag[] {
       [flag.text, flag.user_name, flag.user_id, flag.evidence].some((text) => holds(text, filter.text)),
   );
   return flags.sort((a, b) => b.event_time - a.event_time || (a.flag_id < b.flag_id ? -1 : 1));
+}
+
+/** What is said in a channel and has not been taken back by its moderators, newest first. */
+export function chatOf(state: State, channel: string): Said[] {
+  const of = (what: string) => [...(state.chat.get(what)?.values() ?? [])].filter((event) => event.channel_id === channel);
+  const actions = of("action");
+  const deleted = new Set(actions.map((action) => action.target_message_id));
+  const isOver = (said: Said) =>
+    actions.some(
+      ({ kind, event_time, target_user_id }) =>
+        event_time >= said.event_time &&
+        (kind === "chat_cleared" || (["user_banned", "user_timed_out"].includes(kind) && target_user_id !== null && target_user_id === said.user_id)),
+    );
+  const left = [...of("message"), ...of("question")].filter((said) => !deleted.has(said.event_id) && !isOver(said));
+  return left.sort((a, b) => heardAt(b) - heardAt(a) || (a.event_id < b.event_id ? -1 : 1));
 }
 
 /** How many of these there are of each rule, most first. */

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { backOffMs } from "./connection";
-import type { Board, Candle, Change, Engagement, Flag, Frame } from "./protocol";
+import type { Board, Candle, Change, Engagement, Flag, Frame, Said } from "./protocol";
 import * as select from "./select";
 import * as state from "./state";
 
@@ -124,6 +124,28 @@ test("flags are newest first and bounded", () => {
   expect(flags).toHaveLength(state.FLAGS_MAX);
   expect([flags[0]?.flag_id, flags.at(-1)?.flag_id]).toEqual(["f1099", "f100"]);
   expect(select.flagsOf(s, { ...select.ALL_FLAGS, channel: "other" })).toEqual([]);
+});
+
+test("what moderators take back is not shown, and the chat is bounded and moves no freshness", () => {
+  const s = state.emptyState();
+  const put = (what: string, event_id: string, at: number, value: Partial<Said> = {}) =>
+    state.apply(s, { type: "change", ...place(1), as_of: at * 1e6, watermark: null, kind: "chat", key: { channel: "c", what }, value: { event_id, channel_id: "c", event_time: at * 1e6, ingest_time: at * 1e6, kind: "message", user_id: null, target_message_id: null, target_user_id: null, ...value } as Said }, 0);
+  const left = () => select.chatOf(s, "c").map((said) => said.event_id);
+  for (const [id, at, user_id] of [["1", 1, "ada"], ["2", 2, "bob"], ["3", 3, "ada"], ["4", 5, "bob"], ["5", 6, null]] as const) put("message", id, at, { user_id });
+  put("question", "q", 4, { user_id: "ada" });
+  expect(left()).toEqual(["5", "4", "q", "3", "2", "1"]);
+  put("action", "a1", 9, { kind: "message_deleted", target_message_id: "3" });
+  put("action", "a2", 4, { kind: "user_banned", target_user_id: "bob" });
+  put("action", "a3", 9, { kind: "user_timed_out" });
+  expect(left()).toEqual(["5", "4", "q", "1"]);
+  put("action", "a4", 5, { kind: "chat_cleared" });
+  expect(left()).toEqual(["5"]);
+  expect(select.chatOf(s, "another")).toEqual([]);
+  put("message", "ahead", 1_000, { ingest_time: 7e6 });
+  for (let n = 0; n < state.CHAT_MAX; n += 1) put("message", `m${n}`, 10 + n);
+  expect(left()).toHaveLength(state.CHAT_MAX);
+  expect(left()[0]).toBe(`m${state.CHAT_MAX - 1}`);
+  expect(s.asOf).toBeNull();
 });
 
 test("boards come by name with the rolling window before all time", () => {

@@ -4,11 +4,13 @@
  * Always holds: a snapshot replaces everything, but for the audience that was seen of the same gateway; everything is
  * bounded; an engagement window or a candle is kept once, at its newest value.
  */
-import type { Board, Candle, Change, Engagement, Flag, Frame, Health } from "./protocol";
+import type { Board, Candle, Change, Engagement, Flag, Frame, Health, Said, Selector } from "./protocol";
 
 export const WINDOWS_MAX = 120;
 export const CANDLES_MAX = 300;
 export const FLAGS_MAX = 1_000;
+/** Messages, and as many questions and moderators' actions. */
+export const CHAT_MAX = 100;
 /** While the page is open it keeps the audience of each record: five minutes at one a second. */
 export const SAMPLES_MAX = 300;
 
@@ -29,7 +31,11 @@ export interface State {
   candles: Map<string, Map<number, Candle>>;
   /** By flag id. */
   flags: Map<string, Flag>;
+  /** By what it is (message, question, action), then by event id. */
+  chat: Map<string, Map<string, Said>>;
   health: Health | null;
+  /** What was asked for and may not be read. */
+  forbidden: Selector[];
 }
 
 export function emptyState(): State {
@@ -43,7 +49,9 @@ export function emptyState(): State {
     samples: new Map(),
     candles: new Map(),
     flags: new Map(),
+    chat: new Map(),
     health: null,
+    forbidden: [],
   };
 }
 
@@ -82,6 +90,12 @@ function applyChange(state: State, change: Change): void {
     case "moderation":
       state.flags.set(change.value.flag_id, change.value);
       break;
+    case "chat": {
+      const said = state.chat.get(change.key.what) ?? new Map<string, Said>();
+      state.chat.set(change.key.what, said.set(change.value.event_id, change.value));
+      trim(said, CHAT_MAX, (_, event) => heardAt(event));
+      break;
+    }
     case "health":
       state.health = change.value;
       break;
@@ -95,8 +109,9 @@ export function apply(state: State, frame: Frame, nowMs: number): void {
   switch (frame.type) {
     case "snapshot":
       if (frame.part === 0) {
-        for (const map of [state.boards, state.engagement, state.candles, state.flags]) map.clear();
+        for (const map of [state.boards, state.engagement, state.candles, state.flags, state.chat]) map.clear();
         if (epochOf(frame.id) !== epochOf(state.id)) state.samples.clear();
+        state.forbidden = frame.forbidden ?? [];
       }
       for (const item of frame.items) applyChange(state, item);
       break;
@@ -107,6 +122,7 @@ export function apply(state: State, frame: Frame, nowMs: number): void {
       state.skewMs = frame.server_time / 1000 - nowMs;
       break;
     case "resumed":
+      state.forbidden = frame.forbidden ?? [];
       break;
     case "error":
       return;
@@ -115,10 +131,20 @@ export function apply(state: State, frame: Frame, nowMs: number): void {
   }
   trim(state.flags, FLAGS_MAX, (_, flag) => flag.event_time);
   state.id = frame.id;
-  if (frame.type !== "change" || frame.kind !== "health") {
+  if (frame.type !== "change" || isResult(frame)) {
     state.asOf = later(state.asOf, frame.as_of);
     state.watermark = later(state.watermark, frame.watermark);
   }
+}
+
+/** True for what jobs have computed. */
+export function isResult(change: Change): boolean {
+  return change.kind !== "health" && change.kind !== "chat";
+}
+
+/** When an event counts as said: a sender's clock may run ahead. */
+export function heardAt(event: Said): number {
+  return Math.min(event.event_time, event.ingest_time);
 }
 
 function epochOf(id: string | null): string | undefined {

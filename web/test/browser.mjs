@@ -4,17 +4,13 @@
  * condition.
  */
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { createInterface } from "node:readline";
-import { chromium } from "playwright-core";
+import { asked, browser, complaints, faultsOf, newPage, SHIFT_MAX, texts, until } from "./launch.mjs";
 
 const [url, channel, market, hostile] = process.argv.slice(2);
 const screenshots = process.env.OVATION_SCREENSHOTS;
-const executablePath = process.env.OVATION_CHROMIUM ?? ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync);
-if (!executablePath) throw new Error("no browser: install chromium, or name one in OVATION_CHROMIUM");
 if (screenshots) mkdirSync(screenshots, { recursive: true });
-const axe = readFileSync(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
-const SHIFT_MAX = 0.02;
 
 const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 async function order(what) {
@@ -23,13 +19,7 @@ async function order(what) {
   assert(!done, "whoever started the test is gone");
 }
 
-const browser = await chromium.launch({
-  executablePath,
-  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-});
-const complaints = [];
 const inaccessible = [];
-const asked = new Set();
 
 const VIEWS = [
   { name: "overview", hash: "#", ready: "#channel-rows tr" },
@@ -39,29 +29,8 @@ const VIEWS = [
   { name: "pipeline", hash: "#pipeline", ready: "#jobs tr" },
 ];
 
-/** Sums up how far things moved that the viewer did not move. */
-function watchShifts() {
-  window.shifted = 0;
-  new PerformanceObserver((list) => {
-    for (const entry of list.getEntries()) {
-      if (entry.hadRecentInput) continue;
-      window.shifted += entry.value;
-      for (const { node } of entry.sources) console.info(`shift ${entry.value.toFixed(4)} ${node?.nodeName}.${node?.className ?? ""}#${node?.id ?? ""}`);
-    }
-  }).observe({ type: "layout-shift", buffered: true });
-}
-
 async function open(options, hash = "#", prepare = async () => {}) {
-  const context = await browser.newContext({ locale: "en-GB", timezoneId: "Europe/Berlin", ...options });
-  const page = await context.newPage();
-  page.setDefaultTimeout(15_000);
-  page.on("pageerror", (error) => complaints.push(String(error)));
-  page.on("console", (message) => {
-    if (message.text().startsWith("shift ") && process.env.OVATION_SHIFTS) process.stdout.write(`${message.text()}\n`);
-    if (["error", "warning"].includes(message.type()) && !/ERR_CONNECTION_REFUSED|WebSocket connection/.test(message.text())) complaints.push(message.text());
-  });
-  page.on("request", (request) => asked.add(new URL(request.url()).origin));
-  await page.addInitScript(watchShifts);
+  const page = await newPage(options);
   await prepare(page);
   await page.goto(url + hash);
   await page.locator('#status[data-state="live"]').waitFor();
@@ -84,14 +53,7 @@ async function items(query) {
 const newest = (list) => list.toSorted((a, b) => a.value.window_start - b.value.window_start).at(-1).value;
 const grouped = (number) => number.toLocaleString("en-US");
 const numberIn = (text) => Number(text.replaceAll(",", "").replace("−", "-").replace(/ .*/, ""));
-const texts = (page, selector) => page.locator(selector).allTextContents();
 const tile = (page, name) => page.locator(`[data-metric="${name}"] .value`);
-async function until(page, what, given) {
-  const happened = await page.waitForFunction(what, given).catch(() => null);
-  if (happened) return;
-  const seen = await page.evaluate(() => `${location.hash}, scrolled to ${scrollY}, focus on ${document.activeElement?.outerHTML.slice(0, 200)}`);
-  throw new Error(`never became true: ${what} (${JSON.stringify(given)}); at ${seen}`);
-}
 const decimals = (text) => {
   const [whole, fraction = ""] = String(text).split(".");
   const kept = fraction.slice(0, 2).replace(/0+$/, "");
@@ -109,13 +71,14 @@ function ratesOf(window) {
   ];
 }
 
-async function boardIs(page, within, board) {
+/** `names`: what items are called, where the board knows them by their ids only. */
+async function boardIs(page, within, board, names = {}) {
   const here = `${within} [data-board="${board.board.replace(/_all_time$/, "")}"]`;
   const scores = board.entries.map((e) => decimals(e.score));
   const isThere = ([here, scores]) => [...document.querySelectorAll(`${here} .score`)].map((score) => score.textContent).join() === scores.join();
   await page.waitForFunction(isThere, [here, scores], { timeout: 5_000 }).catch(() => null);
   assert.deepEqual(await texts(page, `${here} .score`), scores, board.board);
-  assert.deepEqual(await texts(page, `${here} bdi`), board.entries.map((e) => e.label), board.board);
+  assert.deepEqual(await texts(page, `${here} bdi`), board.entries.map((e) => names[e.item] ?? e.label), board.board);
   assert.deepEqual(await texts(page, `${here} .rank`), board.entries.map((e) => String(e.rank)), board.board);
   const moved = board.entries.map(({ rank, previous_rank: before }) => (before === null ? "new" : before === rank ? "" : before > rank ? `▲${before - rank}` : `▼${rank - before}`));
   assert.deepEqual(await texts(page, `${here} .move [aria-hidden]`), moved, board.board);
@@ -205,7 +168,7 @@ async function theChannelIsTheSnapshots(page) {
       await boardIs(page, "#boards", boards.find((one) => one.board === name && one.window === kind && one.group === channel));
     }
   }
-  await boardIs(page, "#boards", boards.find((one) => one.board === "top_questions"));
+  await boardIs(page, "#boards", boards.find((one) => one.board === "top_questions"), { "twitch:q-1": "How do you light the studio?" });
   for (const currency of ["USD", "EUR", "JPY"]) {
     await page.locator('[data-board="top_givers"] select').selectOption(currency);
     await boardIs(page, "#boards", boards.find((one) => one.group === `${channel}/${currency}`));
@@ -227,6 +190,25 @@ async function theChannelIsTheSnapshots(page) {
   const flags = await items({ kind: "moderation", channel });
   assert.equal(await page.locator("#channel-flags li").count(), Math.min(5, flags.length));
   assert.equal(await page.locator("#channel-flags-more").textContent(), `All ${flags.length} in the queue`);
+}
+
+/** What is said and stands, newest first; what strangers write is text here too. */
+async function theChatIsTheSnapshots(page) {
+  const events = (await items({ kind: "chat", channel })).map((item) => item.value);
+  const said = events.filter((event) => event.kind === "message" && event.event_id !== "deleted");
+  const newest = said.toSorted((a, b) => b.event_time - a.event_time).slice(0, 50);
+  assert(said.length > 60 && newest.some((event) => event.event_id === "hostile"));
+  await until(page, (count) => document.querySelectorAll("#chat li").length === count, newest.length);
+  assert.deepEqual(await page.locator("#chat li").evaluateAll((rows) => rows.map((row) => row.dataset.key)), newest.map((event) => event.event_id));
+  const shown = await texts(page, "#chat .foreign");
+  newest.forEach((event, index) => {
+    if (!["control", "heap"].includes(event.event_id)) assert.equal(shown[index], event.text);
+  });
+  assert(shown.some((text) => ["202E", "0007", "0000", "001B"].every((code) => text.includes(`⟨U+${code}⟩`))), "control characters can be seen");
+  assert.equal(await page.locator("main img, main script, main [onerror]").count(), 0, "no element came from text");
+  assert.equal(await page.locator("#chat").getAttribute("aria-live"), "off");
+  const tallest = await page.locator("#chat li").evaluateAll((rows) => Math.max(...rows.map((row) => row.getBoundingClientRect().height)));
+  assert(tallest < 80, `a heap of combining marks stays in its row: ${tallest}`);
 }
 
 async function chartsAreDrawn(page, count) {
@@ -332,14 +314,9 @@ async function thePipelineIsTheSnapshots(page) {
   assert.deepEqual(await texts(page, "#jobs td:nth-child(2)"), value.jobs.map((job) => String(job.shards)));
 }
 
-/** No serious fault for those who use the page in other ways than by eye and mouse. */
+/** Nobody is kept out who uses the page in other ways than by eye and mouse. */
 async function isAccessible(page, what) {
-  await page.evaluate(`${axe}; undefined`);
-  const faults = await page.evaluate(async () => {
-    const { violations } = await window.axe.run(document, { preload: false, resultTypes: ["violations"] });
-    return violations.filter(({ impact }) => ["serious", "critical"].includes(impact)).map(({ id, nodes }) => `${id}: ${nodes.slice(0, 4).map((node) => `${node.target} ${node.any[0]?.message ?? ""}`).join(" | ")}`);
-  });
-  inaccessible.push(...faults.map((fault) => `${what}: ${fault}`));
+  inaccessible.push(...(await faultsOf(page, what)));
 }
 
 async function everyViewIsAccessible(page) {
@@ -437,6 +414,7 @@ async function aChangeArrives(page) {
   await until(page, () => document.querySelector('[data-metric="concurrent_viewers"] .value')?.textContent === "54,321");
   await until(page, (count) => document.querySelector("#channel-flags-more").textContent === `All ${count} in the queue`, flags + 1);
   assert.equal((await texts(page, "#channel-flags .foreign"))[0], "flagged just now");
+  await until(page, () => document.querySelector("#chat .foreign").textContent === "said in step 5");
   assert.equal(await tile(page, "messages").textContent(), "987");
 }
 
@@ -539,6 +517,7 @@ try {
   await backWorks(page);
   await go(page, VIEWS[1].hash);
   await theChannelIsTheSnapshots(page);
+  await theChatIsTheSnapshots(page);
   await go(page, VIEWS[2].hash);
   await marketsAreTheSnapshots(page);
   await go(page, VIEWS[3].hash);

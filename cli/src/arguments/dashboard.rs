@@ -21,7 +21,7 @@ pub enum DashboardCommand {
 
 #[derive(Debug, Args)]
 pub struct TokenArguments {
-    /// A channel whose boards, engagement and moderation may be read; may be given several times. twitch:* is every channel there.
+    /// A channel whose boards, engagement, moderation and chat may be read; may be given several times. twitch:* is every channel there.
     #[arg(long = "channel", value_name = "CHANNEL", required_unless_present = "read")]
     pub channels: Vec<String>,
     /// What may be read besides: * for everything, or a list of selectors as in a subscription, such as [{"kind":"markets"}].

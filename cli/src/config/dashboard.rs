@@ -104,6 +104,7 @@ impl Checked {
         let mut options = DashboardOptions::new(section.listen, access);
         options.topic_prefix.clone_from(&self.config.topic_prefix);
         options.allowed_origins.clone_from(&section.allowed_origins);
+        options.with_chat = section.chat;
         options.clients.connections_max = section.connections_max;
         options.clients.connections_per_address_max = section.connections_per_address_max;
         options.clients.messages_per_second_max = section.messages_per_second_max;

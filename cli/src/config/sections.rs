@@ -168,6 +168,8 @@ pub struct Dashboard {
     pub allowed_origins: Vec<String>,
     /// What may be read without a token; none: everything of the local stack, nothing of other servers.
     pub anonymous: Option<Anonymous>,
+    /// Whether the chat is read and served too.
+    pub chat: bool,
     /// What tokens are checked with.
     pub keys: Vec<TokenKey>,
     /// Whom tokens must be meant for (`aud`); none: they must not say.
@@ -216,6 +218,7 @@ impl Default for Dashboard {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             allowed_origins: Vec::new(),
             anonymous: None,
+            chat: false,
             keys: Vec::new(),
             audience: None,
             connections_max: 10_000,

@@ -228,6 +228,11 @@ impl Deployment {
         }
     }
 
+    /// Where ClickHouse is asked, and this deployment's database there.
+    pub fn clickhouse(&self) -> (&str, &str) {
+        (self.stack.clickhouse_url(), &self.database)
+    }
+
     /// The log, for tests that write records of their own.
     pub fn log(&self) -> BrokerLog {
         BrokerLog::new(BrokerOptions::new(self.stack.kafka_brokers())).expect("a log")

@@ -8,6 +8,7 @@ mod backfill;
 mod bad_input;
 mod deployment;
 mod operating;
+mod page;
 mod proxy;
 mod recordings;
 mod simulated;

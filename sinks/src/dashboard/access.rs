@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use super::crypto;
-use super::selector::Selectors;
+use super::selector::{Kind, Selectors};
 
 /// How far clocks may differ, in seconds: a token counts this much longer, and sooner.
 pub const LEEWAY_S: u64 = 30;
@@ -170,6 +170,8 @@ pub struct Access {
     keys: Vec<Key>,
     audience: Option<String>,
     anonymous: Option<Selectors>,
+    /// What there is not, whatever a token says.
+    withheld: Option<Kind>,
 }
 
 impl Access {
@@ -189,13 +191,18 @@ impl Access {
                 return Err(BadKey(format!("two keys have the kid `{}`", key.kid)));
             }
         }
-        Ok(Access { keys, audience, anonymous })
+        Ok(Access { keys, audience, anonymous, withheld: None })
+    }
+
+    /// From now on nobody may read this kind.
+    pub fn withhold(&mut self, kind: Kind) {
+        self.withheld = Some(kind);
     }
 
     /// Everybody may read everything.
     #[must_use]
     pub fn open() -> Self {
-        Access { keys: Vec::new(), audience: None, anonymous: Some(Selectors::everything()) }
+        Access { keys: Vec::new(), audience: None, anonymous: Some(Selectors::everything()), withheld: None }
     }
 
     /// True if nobody can read anything.
@@ -209,11 +216,15 @@ impl Access {
     /// # Errors
     /// If that is nothing.
     pub fn grant(&self, token: Option<&str>) -> Result<Grant, Denied> {
-        match (token, &self.anonymous) {
-            (Some(token), _) => self.of_bearer(token),
-            (None, Some(readable)) => Ok(Grant { readable: readable.clone(), expires_s: None }),
-            (None, None) => Err(Denied::Missing),
+        let mut grant = match (token, &self.anonymous) {
+            (Some(token), _) => self.of_bearer(token)?,
+            (None, Some(readable)) => Grant { readable: readable.clone(), expires_s: None },
+            (None, None) => return Err(Denied::Missing),
+        };
+        if let Some(kind) = self.withheld {
+            grant.readable = grant.readable.without(kind);
         }
+        Ok(grant)
     }
 
     fn of_bearer(&self, token: &str) -> Result<Grant, Denied> {

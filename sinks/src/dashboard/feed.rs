@@ -1,4 +1,4 @@
-//! The one thread that reads the result topics and the dead letters, and publishes what changed.
+//! The one thread that reads the result topics, the dead letters and, where that is wanted, the chat, and publishes what changed.
 //!
 //! Always holds: a record is published after every earlier record of its partition; one that cannot be shown is
 //! counted by reason and never stops the thread; where the log cannot be read, the thread says so in the health row,
@@ -34,6 +34,8 @@ const BACK_OFF_MAX: Duration = Duration::from_secs(10);
 const UNKNOWN_SCHEMA_RETRY: Duration = Duration::from_secs(5);
 /// Schema ids that are remembered, known or not.
 const SCHEMAS_MAX: usize = 1_024;
+/// As many records of a partition of the chat are read at the start: of each channel only the newest messages are kept.
+const CHAT_CATCH_UP_RECORDS_MAX: i64 = 20_000;
 /// A partition without records for this long counts as read to its end: the offsets that are left hold markers only.
 const CAUGHT_UP_AFTER: Duration = Duration::from_secs(2);
 
@@ -44,6 +46,8 @@ pub struct FeedOptions {
     pub topic_prefix: String,
     /// How many records before its end the reading of a partition starts.
     pub catch_up_records_max: i64,
+    /// Whether the chat is read.
+    pub with_chat: bool,
 }
 
 /// The thread's state.
@@ -65,6 +69,7 @@ impl<L: Log, S: Fn(u32) -> Option<String>> Feed<L, S> {
     /// A feed that has read nothing. `schema` tells a writer's schema by its id; it may block.
     pub fn new(log: L, options: FeedOptions, schema: S, hub: Arc<Hub>) -> Self {
         let shown = Topic::RESULTS.into_iter().chain([Topic::DeadLetter]);
+        let shown = shown.chain(options.with_chat.then_some(Topic::Chat));
         let topics = shown.map(|topic| (format!("{}{}", options.topic_prefix, topic.name()), topic));
         Feed {
             topics: topics.collect(),
@@ -105,14 +110,18 @@ impl<L: Log, S: Fn(u32) -> Option<String>> Feed<L, S> {
     fn assignments(&self) -> anyhow::Result<(Vec<Assignment>, HashMap<TopicPartition, i64>)> {
         let mut from = Vec::new();
         let mut ends = HashMap::new();
-        for (name, _) in &self.topics {
+        for (name, topic) in &self.topics {
+            let records_max = match topic {
+                Topic::Chat => self.options.catch_up_records_max.min(CHAT_CATCH_UP_RECORDS_MAX),
+                _ => self.options.catch_up_records_max,
+            };
             let count = self.log.partition_count(name).with_context(|| format!("topic {name}"))?;
             let count = count.with_context(|| format!("there is no topic {name}"))?;
             let name: Arc<str> = name.as_str().into();
             for number in 0..count {
                 let partition = TopicPartition::new(Arc::clone(&name), number);
                 let (first, end) = self.log.offsets(&partition).with_context(|| partition.to_string())?;
-                let fresh = first.max(end - self.options.catch_up_records_max);
+                let fresh = first.max(end - records_max);
                 let offset = self.positions.get(&partition).copied().unwrap_or(fresh);
                 ends.insert(partition.clone(), end);
                 from.push(Assignment { partition, offset });
@@ -190,9 +199,11 @@ impl<L: Log, S: Fn(u32) -> Option<String>> Feed<L, S> {
                 self.pipeline.saw_dead_letter(reason);
                 return None;
             }
-            Ok(value) => match Row::from_result(topic, value) {
+            Ok(value) => match Row::from_record(topic, value) {
                 Ok(row) => {
-                    self.pipeline.saw_result(&row);
+                    if row.key.kind.is_result() {
+                        self.pipeline.saw_result(&row);
+                    }
                     return Some(row);
                 }
                 Err(error) => ("wrong_shape", error.to_string()),

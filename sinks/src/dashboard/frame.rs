@@ -56,10 +56,19 @@ impl Stand<'_> {
         })
     }
 
-    /// One part of a snapshot.
+    /// One part of a snapshot. `forbidden`: what is left out, for who wants to be told.
     #[must_use]
-    pub fn snapshot(&self, part: usize, is_last: bool, items: &[(u64, Utf8Bytes)]) -> Utf8Bytes {
+    pub fn snapshot(
+        &self,
+        part: usize,
+        is_last: bool,
+        forbidden: Option<&Json>,
+        items: &[(u64, Utf8Bytes)],
+    ) -> Utf8Bytes {
         let mut head = self.head("snapshot");
+        if let Some(forbidden) = forbidden.filter(|_| part == 0) {
+            head["forbidden"] = forbidden.clone();
+        }
         head["part"] = part.into();
         head["is_last"] = is_last.into();
         let mut list = String::with_capacity(items.iter().map(|(_, item)| item.len() + 1).sum::<usize>() + 2);
@@ -72,10 +81,14 @@ impl Stand<'_> {
         with_last_field(&head, "items", &list)
     }
 
-    /// What was missed follows.
+    /// What was missed follows. `forbidden` as in a snapshot.
     #[must_use]
-    pub fn resumed(&self) -> Utf8Bytes {
-        self.head("resumed").to_string().into()
+    pub fn resumed(&self, forbidden: Option<&Json>) -> Utf8Bytes {
+        let mut frame = self.head("resumed");
+        if let Some(forbidden) = forbidden {
+            frame["forbidden"] = forbidden.clone();
+        }
+        frame.to_string().into()
     }
 
     /// Nothing new, and the line is alive. `server_time` in microseconds.

@@ -77,8 +77,8 @@ pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// What is asked for in the query, as far as it may be read: `subscribe=` with a JSON list, or the fields of one selector.
-/// What else the query may have is in `others`.
+/// What is asked for in the query, as far as it may be read: `subscribe=` with a JSON list, or the fields of one selector;
+/// with `partial=true` what may not be read is left out. What else the query may have is in `others`.
 ///
 /// # Errors
 /// If it makes no sense, or nothing of a selector may be read.
@@ -92,13 +92,18 @@ pub fn filter(
         Some(text) => serde_json::from_str(text)
             .map_err(|error| BadMessage(format!("`subscribe` is not JSON: {error}")))?,
         None => {
-            let fields = query.iter().filter(|(name, _)| !others.contains(&name.as_str()));
+            let is_field = |name: &str| name != "partial" && !others.contains(&name);
+            let fields = query.iter().filter(|(name, _)| is_field(name));
             let fields = fields.map(|(name, value)| (name.clone(), Json::from(value.as_str())));
             Json::Array(vec![Json::Object(fields.collect::<Map<_, _>>())])
         }
     };
     let asked = Selectors::from_json(&list, "subscribe", selectors_max)?;
-    Ok(Filter::new(asked, grant.readable.clone())?)
+    match query.get("partial").map(String::as_str) {
+        Some("true") => Ok(Filter::partial(asked, grant.readable.clone())),
+        Some("false") | None => Ok(Filter::new(asked, grant.readable.clone())?),
+        Some(_) => Err(Refused::BadRequest(BadMessage("`partial` must be true or false".to_owned()))),
+    }
 }
 
 /// Checks the origin, and puts the headers that every answer has.

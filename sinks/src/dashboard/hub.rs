@@ -225,7 +225,10 @@ impl Reader {
         let mut offsets = DefaultHasher::new();
         batch.frames.iter().for_each(|(offset, _)| offset.hash(&mut offsets));
         let name = format!("{}-{}-{:016x}", hub.epoch, batch.frames.len(), offsets.finish());
-        (hub.with_stand(batch.offset, |stand| stand.snapshot(0, true, &batch.frames)), name)
+        (
+            hub.with_stand(batch.offset, |stand| stand.snapshot(0, true, filter.forbidden(), &batch.frames)),
+            name,
+        )
     }
 
     fn start_over(&mut self) {
@@ -236,7 +239,7 @@ impl Reader {
     fn step(&mut self) {
         if self.mode == Mode::Resumed {
             self.mode = Mode::Live;
-            return self.push(|stand| stand.resumed());
+            return self.push(|stand, filter| stand.resumed(filter.forbidden()));
         }
         let batch = {
             let store = self.hub.store();
@@ -249,7 +252,9 @@ impl Reader {
             Mode::Snapshot { part, target } => {
                 let is_last = self.offset >= target;
                 if is_last || !batch.frames.is_empty() {
-                    self.push(|stand| stand.snapshot(part, is_last, &batch.frames));
+                    self.push(|stand, filter| {
+                        stand.snapshot(part, is_last, filter.forbidden(), &batch.frames)
+                    });
                 }
                 let next_part = part + usize::from(!batch.frames.is_empty());
                 self.mode = if is_last { Mode::Live } else { Mode::Snapshot { part: next_part, target } };
@@ -260,8 +265,8 @@ impl Reader {
         }
     }
 
-    fn push(&mut self, make: impl FnOnce(&Stand<'_>) -> Utf8Bytes) {
-        let text = self.hub.with_stand(self.offset, make);
+    fn push(&mut self, make: impl FnOnce(&Stand<'_>, &Filter) -> Utf8Bytes) {
+        let text = self.hub.with_stand(self.offset, |stand| make(stand, &self.filter));
         self.frames.push_back(Frame { offset: self.offset, text });
     }
 }
@@ -292,7 +297,7 @@ mod tests {
             slot,
             order: 0,
             as_of: time,
-            watermark: time,
+            watermark: Some(time),
             value: value.into(),
         }
     }

@@ -6,9 +6,10 @@
 //! costs an offset and a filter); a frame is encoded once however many clients receive it; a client never sees an
 //! older change after a newer one, and nothing that it may not read ([`access`]).
 //!
-//! Does not know: where schemas come from (the caller's look-up), where keys come from, or any event topic.
+//! Does not know: where schemas come from (the caller's look-up), where keys come from, or any event topic but the chat, which it
+//! reads only if asked to ([`DashboardOptions::with_chat`]).
 //!
-//! Reading order: [`selector`] and [`row`], then [`store`], [`hub`], [`feed`], then [`access`], [`limits`], [`accept`],
+//! Reading order: [`kind`], [`selector`] and [`row`], then [`store`], [`hub`], [`feed`], then [`access`], [`limits`], [`accept`],
 //! then [`refused`], [`http`], [`socket`], [`sse`].
 
 pub mod accept;
@@ -18,6 +19,7 @@ pub mod feed;
 pub mod frame;
 pub mod http;
 pub mod hub;
+pub mod kind;
 pub mod limits;
 pub mod pipeline;
 pub mod refused;
@@ -48,6 +50,7 @@ pub use tls::TlsFiles;
 use accept::Server;
 use feed::{Feed, FeedOptions};
 use hub::Hub;
+use selector::Kind;
 
 /// The contract; its example in Rust is compiled.
 #[cfg(doctest)]
@@ -72,6 +75,8 @@ pub struct DashboardOptions {
     pub store: StoreLimits,
     /// How much clients may ask for.
     pub clients: ClientLimits,
+    /// Whether what is said in the chat is read and served too.
+    pub with_chat: bool,
     /// Who may read what.
     pub access: Access,
     /// The certificate; none: HTTP in the clear.
@@ -89,6 +94,7 @@ impl DashboardOptions {
             catch_up_records_max: 200_000,
             store: StoreLimits::default(),
             clients: ClientLimits::default(),
+            with_chat: false,
             access,
             tls: None,
         }
@@ -145,11 +151,15 @@ impl Dashboard {
         L: Log,
         S: Fn(u32) -> Option<String> + Send + 'static,
     {
-        let Dashboard { listener, address, options, certificate } = self;
+        let Dashboard { listener, address, mut options, certificate } = self;
+        if !options.with_chat {
+            options.access.withhold(Kind::Chat);
+        }
         let hub = Hub::new(options.store);
         let feed_options = FeedOptions {
             topic_prefix: options.topic_prefix.clone(),
             catch_up_records_max: options.catch_up_records_max,
+            with_chat: options.with_chat,
         };
         let feed = Feed::new(log, feed_options, schema, Arc::clone(&hub));
         let stop = Arc::new(AtomicBool::new(false));

@@ -46,8 +46,9 @@ impl Pipeline {
     pub fn saw_result(&mut self, row: &Row) {
         self.records += 1;
         let field = |name: &str| row.value.get(name).and_then(Json::as_i64);
-        let (Some(job), Some(number), Some(computed_at)) =
-            (row.value.get("job").and_then(Json::as_str), field("shard"), field("computed_at"))
+        let job = row.value.get("job").and_then(Json::as_str);
+        let (Some(job), Some(number), Some(computed_at), Some(watermark)) =
+            (job, field("shard"), field("computed_at"), row.watermark)
         else {
             return;
         };
@@ -58,7 +59,7 @@ impl Pipeline {
             }
             self.shard_count += 1;
         }
-        let new = Shard { as_of: row.as_of, watermark: row.watermark, computed_at };
+        let new = Shard { as_of: row.as_of, watermark, computed_at };
         let shard = self.shards.entry(job.to_owned()).or_default().entry(number).or_insert(new);
         shard.as_of = shard.as_of.max(new.as_of);
         shard.watermark = shard.watermark.max(new.watermark);
@@ -128,7 +129,7 @@ impl Pipeline {
             slot: Slot { time: 0, id: "".into() },
             order: 0,
             as_of: all().map(|shard| shard.as_of).max().unwrap_or_default(),
-            watermark: all().map(|shard| shard.watermark).max().unwrap_or_default(),
+            watermark: Some(all().map(|shard| shard.watermark).max().unwrap_or_default()),
             value,
         }
     }

@@ -1,4 +1,4 @@
-//! A result record as the store keeps it: which series it belongs to, its place there, and its freshness.
+//! A record as the store keeps it: which series it belongs to, its place there, and its freshness.
 //!
 //! Always holds: a record that lacks what its kind needs is refused, never guessed. Does not know: offsets, frames.
 
@@ -27,8 +27,8 @@ pub struct Row {
     pub order: i64,
     /// Event time that the value reflects, in microseconds.
     pub as_of: i64,
-    /// The watermark when the value was computed, in microseconds.
-    pub watermark: i64,
+    /// The watermark when the value was computed, in microseconds; none for what is not computed.
+    pub watermark: Option<i64>,
     /// The record with its schema's field names.
     pub value: Json,
 }
@@ -62,11 +62,11 @@ fn leave_out_what_windows_are_merged_by(window: &mut Json) {
 }
 
 impl Row {
-    /// The row of a record of a result topic.
+    /// The row of a record of the chat or of a result topic.
     ///
     /// # Errors
     /// If a field that places it is not there.
-    pub fn from_result(topic: Topic, mut value: Json) -> Result<Self, WrongShape> {
+    pub fn from_record(topic: Topic, mut value: Json) -> Result<Self, WrongShape> {
         let at = |time: i64| Slot { time, id: "".into() };
         let (kind, parts, slot, order): (_, Vec<Box<str>>, _, _) = match topic {
             Topic::Leaderboards => {
@@ -91,9 +91,23 @@ impl Row {
                 let slot = Slot { time: number(&value, "event_time")?, id };
                 (Kind::Moderation, vec![text(&value, "channel_id")?.into()], slot, 0)
             }
-            _ => unreachable!("{topic} does not carry results"),
+            Topic::Chat => {
+                let what = match (text(&value, "kind")?, value.get("is_question")) {
+                    ("message", Some(Json::Bool(true))) => "question",
+                    ("message", _) => "message",
+                    _ => "action",
+                };
+                // a sender's clock that runs ahead keeps no place that others' messages need
+                let time = number(&value, "event_time")?.min(number(&value, "ingest_time")?);
+                let slot = Slot { time, id: text(&value, "event_id")?.into() };
+                (Kind::Chat, vec![text(&value, "channel_id")?.into(), what.into()], slot, 0)
+            }
+            _ => unreachable!("{topic} is not shown"),
         };
-        let (as_of, watermark) = (number(&value, "as_of")?, number(&value, "watermark")?);
+        let (as_of, watermark) = match kind {
+            Kind::Chat => (number(&value, "event_time")?, None),
+            _ => (number(&value, "as_of")?, Some(number(&value, "watermark")?)),
+        };
         Ok(Row { key: SeriesKey { kind, parts }, slot, order, as_of, watermark, value })
     }
 }
@@ -111,7 +125,7 @@ mod tests {
             "unique_viewers_sketch": [{"register": 1, "rank": 2}], "startup_p50_ms": 3,
             "startup_histogram": [{"value_ms": 3, "count": 1}], "as_of": 1, "watermark": 1,
         });
-        let row = Row::from_result(Topic::Engagement, window).expect("a window");
+        let row = Row::from_record(Topic::Engagement, window).expect("a window");
         let names: Vec<&str> = row.value.as_object().expect("an object").keys().map(String::as_str).collect();
         let kept = [
             "channel_id",

@@ -8,71 +8,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
-/// A class of things a dashboard shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
-    /// The whole top k of a board.
-    Leaderboards,
-    /// Windows of a channel's audience metrics.
-    Engagement,
-    /// Candles.
-    Markets,
-    /// Flagged messages.
-    Moderation,
-    /// The pipeline's own state, as the gateway sees it.
-    Health,
-}
-
-impl Kind {
-    /// Every kind.
-    pub const ALL: [Kind; 5] =
-        [Kind::Leaderboards, Kind::Engagement, Kind::Markets, Kind::Moderation, Kind::Health];
-
-    /// Its name in messages: that of the topic, where there is one.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Kind::Leaderboards => "leaderboards",
-            Kind::Engagement => "engagement",
-            Kind::Markets => "markets",
-            Kind::Moderation => "moderation",
-            Kind::Health => "health",
-        }
-    }
-
-    /// The names of the parts of a key, in order. A name that ends in `_s` is a whole number of seconds.
-    #[must_use]
-    pub const fn fields(self) -> &'static [&'static str] {
-        match self {
-            Kind::Leaderboards => &["board", "group", "window"],
-            Kind::Engagement => &["channel", "window_s"],
-            Kind::Markets => &["market", "interval_s"],
-            Kind::Moderation => &["channel"],
-            Kind::Health => &[],
-        }
-    }
-}
-
-/// What changes belong to: a board of one group, one channel's windows, one market's candles of an interval.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SeriesKey {
-    /// The kind.
-    pub kind: Kind,
-    /// One part for each of [`Kind::fields`].
-    pub parts: Vec<Box<str>>,
-}
-
-impl SeriesKey {
-    /// The key as a JSON object.
-    #[must_use]
-    pub fn to_json(&self) -> Json {
-        let fields = self.kind.fields().iter().zip(&self.parts).map(|(name, part)| {
-            let seconds = name.ends_with("_s").then(|| part.parse::<i64>().ok()).flatten();
-            ((*name).to_owned(), seconds.map_or_else(|| Json::from(&**part), Json::from))
-        });
-        Json::Object(fields.collect())
-    }
-}
+use super::kind::part_to_json;
+pub use super::kind::{Kind, SeriesKey};
 
 /// Why a client's message was refused, in words for its author.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -96,6 +33,13 @@ impl Pattern {
         match text.strip_suffix('*') {
             Some(beginning) => Pattern::Beginning(beginning.into()),
             None => Pattern::Exactly(text.into()),
+        }
+    }
+
+    fn to_text(&self) -> String {
+        match self {
+            Pattern::Exactly(text) => text.to_string(),
+            Pattern::Beginning(text) => format!("{text}*"),
         }
     }
 
@@ -165,6 +109,17 @@ impl Selector {
         Ok(selector)
     }
 
+    fn to_json(&self) -> Json {
+        let parts = self.kind.fields().iter().zip(&self.parts);
+        let parts = parts.map(|(name, pattern)| (*name, pattern.to_text())).filter(|(_, text)| text != "*");
+        let mut object = Map::from_iter([("kind".to_owned(), Json::from(self.kind.name()))]);
+        object.extend(parts.map(|(name, text)| (name.to_owned(), part_to_json(name, &text))));
+        if !self.with_history {
+            object.insert("history".to_owned(), false.into());
+        }
+        Json::Object(object)
+    }
+
     fn matches(&self, key: &SeriesKey) -> bool {
         self.kind == key.kind
             && self.parts.iter().zip(&key.parts).all(|(pattern, part)| pattern.matches(part))
@@ -187,8 +142,8 @@ impl Selectors {
         Selectors(Kind::ALL.into_iter().map(Selector::of).collect())
     }
 
-    /// What belongs to these channels: their engagement, their moderation, and the boards of the channel and of what is within it
-    /// (`twitch:1`, `twitch:1/EUR`). A channel is a pattern as in a selector.
+    /// What belongs to these channels: their engagement, their moderation, their chat, and the boards of the channel and of what is
+    /// within it (`twitch:1`, `twitch:1/EUR`). A channel is a pattern as in a selector.
     #[must_use]
     pub fn of_channels<'a>(channels: impl Iterator<Item = &'a str>) -> Self {
         let of = |kind: Kind, index: usize, text: &str| {
@@ -202,6 +157,7 @@ impl Selectors {
                 of(Kind::Leaderboards, 1, &format!("{}/*", channel.trim_end_matches('*'))),
                 of(Kind::Engagement, 0, channel),
                 of(Kind::Moderation, 0, channel),
+                of(Kind::Chat, 0, channel),
             ]
         });
         Selectors(selectors.collect())
@@ -211,6 +167,12 @@ impl Selectors {
     #[must_use]
     pub fn and(&self, others: &Selectors) -> Self {
         Selectors(self.0.iter().chain(others.0.iter()).cloned().collect())
+    }
+
+    /// These without those of a kind.
+    #[must_use]
+    pub fn without(&self, kind: Kind) -> Self {
+        Selectors(self.0.iter().filter(|selector| selector.kind != kind).cloned().collect())
     }
 
     /// From a list of selectors. `name`: what the list is called.
@@ -231,6 +193,11 @@ impl Selectors {
         selectors.collect::<Result<_, _>>().map(Selectors)
     }
 
+    /// True if some series matches this and one of them.
+    fn overlap(&self, other: &Selector) -> bool {
+        self.0.iter().any(|selector| selector.overlaps(other))
+    }
+
     /// True if one of them matches; `is_newest`: it is the latest of its series.
     #[must_use]
     pub fn match_any(&self, key: &SeriesKey, is_newest: bool) -> bool {
@@ -248,6 +215,8 @@ pub struct Forbidden(usize);
 pub struct Filter {
     asked: Selectors,
     readable: Selectors,
+    /// What nothing may be read of; none if who asks wants no such list.
+    forbidden: Option<Json>,
 }
 
 impl Filter {
@@ -256,11 +225,24 @@ impl Filter {
     /// # Errors
     /// If nothing of a selector may be read.
     pub fn new(asked: Selectors, readable: Selectors) -> Result<Self, Forbidden> {
-        let is_forbidden = |asked: &Selector| !readable.0.iter().any(|readable| readable.overlaps(asked));
-        match asked.0.iter().position(is_forbidden) {
+        match asked.0.iter().position(|asked| !readable.overlap(asked)) {
             Some(index) => Err(Forbidden(index)),
-            None => Ok(Filter { asked, readable }),
+            None => Ok(Filter { asked, readable, forbidden: None }),
         }
+    }
+
+    /// The same for a client that takes what it gets: selectors of which nothing may be read are left out, and listed.
+    #[must_use]
+    pub fn partial(asked: Selectors, readable: Selectors) -> Self {
+        let forbidden = asked.0.iter().filter(|asked| !readable.overlap(asked));
+        let forbidden = forbidden.map(Selector::to_json).collect();
+        Filter { asked, readable, forbidden: Some(forbidden) }
+    }
+
+    /// The list of selectors of which nothing may be read, for a client that asked for it.
+    #[must_use]
+    pub fn forbidden(&self) -> Option<&Json> {
+        self.forbidden.as_ref()
     }
 
     /// True if a change of this series is to be shown; `is_newest`: it is the latest of its series.
@@ -279,6 +261,22 @@ pub struct Subscribe {
     pub resume: Option<String>,
     /// Who asks, from now on.
     pub token: Option<Token>,
+    /// What may not be read is left out, instead of being refused.
+    pub is_partial: bool,
+}
+
+impl Subscribe {
+    /// What is to be shown to somebody who may read this.
+    ///
+    /// # Errors
+    /// If nothing of a selector may be read, and that is not to be left out.
+    pub fn filter(self, readable: Selectors) -> Result<Filter, Forbidden> {
+        if self.is_partial {
+            Ok(Filter::partial(self.asked, readable))
+        } else {
+            Filter::new(self.asked, readable)
+        }
+    }
 }
 
 /// A bearer's token as it came. It cannot be printed.
@@ -295,9 +293,10 @@ impl Subscribe {
     /// From the text of a message.
     ///
     /// # Errors
-    /// If it is anything but `{"subscribe":[...]}` with an optional `"resume":"epoch:offset"` and an optional `"token"`.
+    /// If it is anything but `{"subscribe":[...]}` with an optional `"resume":"epoch:offset"`, `"token"` and
+    /// `"partial":true`.
     pub fn parse(text: &str, selectors_max: usize) -> Result<Self, BadMessage> {
-        const FIELDS: [&str; 3] = ["subscribe", "resume", "token"];
+        const FIELDS: [&str; 4] = ["subscribe", "resume", "token", "partial"];
         let json: Json = serde_json::from_str(text)
             .map_err(|error| BadMessage(format!("the message is not JSON: {error}")))?;
         let Json::Object(object) = json else { return refuse("the message must be an object") };
@@ -310,10 +309,16 @@ impl Subscribe {
             Some(_) => refuse(format!("`{name}` must be a string")),
         };
         let list = object.get("subscribe").unwrap_or(&Json::Null);
+        let is_partial = match object.get("partial") {
+            None | Some(Json::Null) => false,
+            Some(Json::Bool(is_partial)) => *is_partial,
+            Some(_) => return refuse("`partial` must be true or false"),
+        };
         Ok(Subscribe {
             asked: Selectors::from_json(list, "subscribe", selectors_max)?,
             resume: optional("resume")?,
             token: optional("token")?.map(Token),
+            is_partial,
         })
     }
 }
@@ -321,6 +326,7 @@ impl Subscribe {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde_json::json;
 
     use super::*;
 
@@ -368,6 +374,7 @@ mod tests {
             (r#"{"subscribe":[{"kind":"health"}],"resume":7}"#, "`resume` must be a string"),
             (r#"{"subscribe":[{"kind":"health"}],"token":7}"#, "`token` must be a string"),
             (r#"{"subscribe":[{"kind":"health"}],"tokens":"t"}"#, "unknown field `tokens`"),
+            (r#"{"subscribe":[{"kind":"health"}],"partial":"yes"}"#, "`partial` must be true or false"),
             (
                 r#"{"subscribe":[{"kind":"health"},{"kind":"health"},{"kind":"health"},{"kind":"health"},{"kind":"health"}]}"#,
                 "at most 4",
@@ -407,13 +414,35 @@ mod tests {
     }
 
     #[test]
-    fn a_channel_is_its_engagement_its_moderation_and_its_boards() {
+    fn who_takes_what_there_is_gets_a_list_of_what_is_left_out() {
+        let list = json!([
+            {"kind": "engagement", "history": false},
+            {"kind": "health"},
+            {"kind": "markets", "market": "binance:BTC", "interval_s": 60},
+            {"kind": "leaderboards", "group": "twitch:2*", "history": false},
+        ]);
+        let message = json!({ "subscribe": list, "partial": true }).to_string();
+        let readable = || Selectors::of_channels(["twitch:1"].into_iter());
+        let filter =
+            Subscribe::parse(&message, 4).expect("a message").filter(readable()).expect("never refused");
+        assert_eq!(filter.forbidden(), Some(&json!([list[1], list[2], list[3]])));
+        assert!(filter.wants(&key(Kind::Engagement, &["twitch:1", "60"]), true));
+        assert!(!filter.wants(&key(Kind::Health, &[]), true));
+        let whole = json!({ "subscribe": list }).to_string();
+        let refused = Subscribe::parse(&whole, 4).expect("a message").filter(readable());
+        assert_eq!(refused, Err(Forbidden(1)));
+    }
+
+    #[test]
+    fn a_channel_is_its_engagement_its_moderation_its_chat_and_its_boards() {
         let filter = Filter::new(Selectors::everything(), Selectors::everything()).expect("all");
         let channel = Filter { readable: Selectors::of_channels(["twitch:1"].into_iter()), ..filter };
         for (kind, parts, expected) in [
             (Kind::Engagement, &["twitch:1", "60"][..], true),
             (Kind::Engagement, &["twitch:10", "60"], false),
             (Kind::Moderation, &["twitch:1"], true),
+            (Kind::Chat, &["twitch:1", "question"], true),
+            (Kind::Chat, &["twitch:10", "message"], false),
             (Kind::Leaderboards, &["b", "twitch:1", "rolling"], true),
             (Kind::Leaderboards, &["b", "twitch:1/EUR", "rolling"], true),
             (Kind::Leaderboards, &["b", "twitch:10/EUR", "rolling"], false),

@@ -21,7 +21,7 @@ use super::http::{Shared, bearer};
 use super::hub::{Frame, Hub, Reader, now_micros};
 use super::limits::{ClientLimits, Pace};
 use super::refused::Refused;
-use super::selector::{BadMessage, Filter, Subscribe};
+use super::selector::{BadMessage, Subscribe};
 
 /// Beyond this a message is refused by the length that it announces, before it is read.
 const MESSAGE_BYTES_REFUSED: usize = 128 << 10;
@@ -159,10 +159,11 @@ impl Client<'_> {
             self.grant = Some(self.access.grant(Some(&token.0)).map_err(|denied| unauthorized(&denied))?);
         }
         let grant = self.grant.as_ref().ok_or_else(|| unauthorized(&Denied::Missing))?;
-        let filter = Filter::new(request.asked, grant.readable.clone())
+        let resume = request.resume.clone();
+        let filter = request
+            .filter(grant.readable.clone())
             .map_err(|error| End::Close(FORBIDDEN, Some("forbidden"), error.to_string()))?;
-        self.reader =
-            Some(Reader::new(self.hub, filter, request.resume.as_deref(), self.limits.frame_interval));
+        self.reader = Some(Reader::new(self.hub, filter, resume.as_deref(), self.limits.frame_interval));
         Ok(())
     }
 

@@ -30,6 +30,8 @@ pub struct StoreLimits {
     pub candles_max: usize,
     /// Flagged messages of each channel.
     pub flags_max: usize,
+    /// Messages of each channel's chat, and as many questions and moderators' actions.
+    pub chat_max: usize,
     /// Slots of all series.
     pub entries_max: usize,
     /// Encoded bytes of all slots.
@@ -42,6 +44,7 @@ impl Default for StoreLimits {
             engagement_windows_max: 120,
             candles_max: 300,
             flags_max: 200,
+            chat_max: 100,
             entries_max: 500_000,
             bytes_max: 256 << 20,
         }
@@ -55,6 +58,7 @@ impl StoreLimits {
             Kind::Engagement => self.engagement_windows_max,
             Kind::Markets => self.candles_max,
             Kind::Moderation => self.flags_max,
+            Kind::Chat => self.chat_max,
         }
     }
 }
@@ -141,9 +145,9 @@ impl Store {
     /// Takes a change in. False if it changes nothing that is kept: it is older than what is shown or than all of
     /// a full history.
     pub fn put(&mut self, row: &Row) -> bool {
-        if row.key.kind != Kind::Health {
+        if row.key.kind.is_result() {
             self.newest_as_of = self.newest_as_of.max(Some(row.as_of));
-            self.newest_watermark = self.newest_watermark.max(Some(row.watermark));
+            self.newest_watermark = self.newest_watermark.max(row.watermark);
         }
         let key = match self.series.get_key_value(&row.key) {
             Some((key, _)) => Arc::clone(key),

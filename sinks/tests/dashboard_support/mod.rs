@@ -312,6 +312,39 @@ pub fn flag(channel: &str, id: &str, time_s: i64, text: &str) -> ModerationFlag 
     }
 }
 
+/// A chat message of this id.
+pub fn message(channel: &str, id: &str, time_s: i64, text: &str) -> ChatEvent<'static> {
+    ChatEvent {
+        event_id: id.to_owned().into(),
+        event_time: at(time_s * 1_000_000),
+        ingest_time: at(time_s * 1_000_000 + 5_000),
+        source: "twitch".into(),
+        channel_id: channel.to_owned().into(),
+        user_id: Some("twitch:9".into()),
+        stream_id: None,
+        kind: ChatKind::Message,
+        user_name: Some("Mallory".into()),
+        text: Some(text.to_owned().into()),
+        emotes: Vec::new(),
+        roles: Vec::new(),
+        badges: Vec::new(),
+        reply_to: None,
+        is_question: false,
+        is_first_message: false,
+        target_message_id: None,
+        target_user_id: None,
+        duration_ms: None,
+    }
+}
+
+/// The code blocks of `docs/live-api.md` in this language.
+pub fn examples(language: &str) -> Vec<String> {
+    let text = include_str!("../../../docs/live-api.md");
+    let begin = format!("```{language}\n");
+    let blocks = text.split(begin.as_str()).skip(1);
+    blocks.filter_map(|rest| rest.split_once("\n```")).map(|(block, _)| block.to_owned()).collect()
+}
+
 /// A candle that opens at `start_s`. Prices in cents.
 pub fn candle(symbol: &str, interval_s: i32, start_s: i64, open: i64, close: i64) -> CandleResult {
     let cents = |cents: i64| amount(&format!("{}.{:02}", cents / 100, cents % 100));

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use schemas::{LeaderboardResult, ModerationFlag, RetentionPoint, SuggestedAction};
+use schemas::{ChatEvent, ChatKind, LeaderboardResult, ModerationFlag, RetentionPoint, SuggestedAction};
 
-use super::{Results, amount, at, board, candle, engagement, flag, freshness};
+use super::{Results, amount, at, board, candle, engagement, flag, freshness, message};
 
 pub const CHANNEL: &str = "twitch:aurora_live";
 pub const MARKET: &str = "binance-spot:BTCUSDT";
@@ -145,10 +145,35 @@ fn more_boards(results: &mut Results, minute_s: i64, now_s: i64) {
         made.window_start = Some(at(began_s * 1_000_000));
         results.put(channel, &made);
     }
-    let questions = [("How do you light the studio?", 31), (MARKUP, 12), ("Will there be a part two?", 9)];
+    // jobs know a question by its id, and so do their boards
+    let questions = [("q-1", 31), (MARKUP, 12), ("q-gone", 9)];
     results.put(CHANNEL, &board("top_questions", CHANNEL, Some(minute_s), &questions));
     let trades = [("#4410127 · 3.2 at 61,837.63", 197_880), ("#4410090", 88_020), ("#4409811", 41_250)];
     results.put("BTCUSDT", &board("biggest_trades", MARKET, Some(minute_s), &trades));
+    chat(results, now_s);
+}
+
+/// What is said: questions, strangers' text at its worst, and something that is taken back.
+fn chat(results: &mut Results, now_s: i64) {
+    let question =
+        |id, ago_s: i64, text| ChatEvent { is_question: true, ..message(CHANNEL, id, now_s - ago_s, text) };
+    results.put(CHANNEL, &question("twitch:q-1", 3_000, "How do you light the studio?"));
+    results.put(CHANNEL, &message(CHANNEL, "hostile", now_s - 50, MARKUP));
+    results.put(CHANNEL, &message(CHANNEL, "control", now_s - 49, "\u{202e}\u{7}\u{0}\u{1b}[31m"));
+    results.put(CHANNEL, &message(CHANNEL, "heap", now_s - 48, &format!("Z{}", "\u{301}".repeat(5_000))));
+    results.put(CHANNEL, &message(CHANNEL, "deleted", now_s - 47, "taken back"));
+    let action = ChatEvent {
+        kind: ChatKind::MessageDeleted,
+        target_message_id: Some("deleted".into()),
+        text: None,
+        ..message(CHANNEL, "action", now_s - 46, "")
+    };
+    results.put(CHANNEL, &action);
+    for number in 0..60 {
+        let text = format!("message number {number}");
+        results.put(CHANNEL, &message(CHANNEL, &format!("talk-{number}"), now_s - 200 + number, &text));
+    }
+    results.put(CHANNELS[1], &message(CHANNELS[1], "elsewhere", now_s - 10, "in another channel"));
 }
 
 /// Engagement of channel number `index` in the minute that starts at `start_s`.
@@ -326,4 +351,8 @@ pub fn news(results: &mut Results, minute_s: i64, now_s: i64, step: i64) {
     made.freshness = freshness(now_s + step);
     results.put("BTCUSDT", &made);
     results.put(CHANNEL, &flag(CHANNEL, &format!("live-{step}"), now_s + step, "flagged just now"));
+    results.put(
+        CHANNEL,
+        &message(CHANNEL, &format!("live-{step}"), now_s + step, &format!("said in step {step}")),
+    );
 }

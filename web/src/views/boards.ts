@@ -2,10 +2,10 @@
  * Leaderboards, wherever they stand. Always holds: an item keeps its element, and moves to its new rank so that the eye
  * can follow; of a board with several groups (currencies, polls) or windows one is shown, the viewer's choice.
  */
-import { element, keyed, setAttribute, setText, setTexts } from "../dom";
+import { element, keyed, setAttribute, setText, setTexts, setTime } from "../dom";
 import { decimal, foreignText, instant, title, windowName } from "../format";
 import type { Board, BoardEntry } from "../protocol";
-import type { BoardFamily } from "../select";
+import { type BoardFamily, CLOSED } from "../select";
 
 /** What the viewer chose at boards, by board; null: nothing yet. */
 const chosenWindow = new Map<string, string>();
@@ -14,8 +14,12 @@ const chosenVariant = new Map<string, string>();
 export interface BoardsAround {
   /** Where an item leads, if anywhere. */
   link?: (item: string) => string | null;
+  /** What an item is called, if that is known better than the board does. */
+  nameOf?: (item: string) => string | null | undefined;
   /** Boards that are to have their place before they are there. */
   expected?: string[];
+  /** They may not be read. */
+  isClosed?: boolean;
   /** Draws again after a choice. */
   redraw: () => void;
 }
@@ -37,7 +41,8 @@ function makeEntry(href: string | null): HTMLElement {
   );
 }
 
-function showEntries(list: HTMLElement, entries: BoardEntry[], link: (item: string) => string | null): void {
+function showEntries(list: HTMLElement, entries: BoardEntry[], around: BoardsAround): void {
+  const link = around.link ?? (() => null);
   const best = Math.max(1e-9, ...entries.map((entry) => Number(entry.score)));
   keyed(
     list,
@@ -53,10 +58,11 @@ function showEntries(list: HTMLElement, entries: BoardEntry[], link: (item: stri
       setTexts(moved, [steps, label]);
       moved.className = `move ${kind}`;
       const name = made.querySelector("bdi") as Element;
-      const text = foreignText(entry.label || entry.item, 200);
+      const text = foreignText(around.nameOf?.(entry.item) ?? (entry.label || entry.item), 200);
       setText(name, text);
       setAttribute(name, "title", text); // questions are longer than a row
       setText(score, decimal(entry.score));
+      setAttribute(score, "title", entry.score);
     },
     true,
   );
@@ -70,7 +76,7 @@ export function showBoards(host: HTMLElement, families: BoardFamily[], around: B
     shown.sort((a, b) => (a.name < b.name ? -1 : 1)),
     (family) => family.name,
     (family) => makePanel(family.name, around.redraw),
-    (made, family) => showFamily(made, family, around.link ?? (() => null)),
+    (made, family) => showFamily(made, family, around),
   );
 }
 
@@ -92,11 +98,11 @@ function makePanel(name: string, redraw: () => void): HTMLElement {
     "section", { class: "panel third board", "data-board": name, "aria-label": called },
     element("header", {}, element("h2", {}, called), element("div", { class: "controls" }, variants, windows)),
     element("ol", { tabindex: "0", "aria-label": called }),
-    element("footer"),
+    element("footer", {}, element("p", {}, element("span"), element("time", { hidden: "" })), element("p")),
   );
 }
 
-function showFamily(panel: HTMLElement, { name, variants }: BoardFamily, link: (item: string) => string | null): void {
+function showFamily(panel: HTMLElement, { name, variants }: BoardFamily, around: BoardsAround): void {
   const variant = variants.find(({ of }) => of === chosenVariant.get(name)) ?? variants[0];
   const select = panel.querySelector("select") as HTMLSelectElement;
   select.hidden = variants.length === 0 || (variants.length === 1 && variant?.of === "");
@@ -117,9 +123,20 @@ function showFamily(panel: HTMLElement, { name, variants }: BoardFamily, link: (
       made.setAttribute("aria-pressed", String(one === board));
     },
   );
-  showEntries(panel.querySelector("ol") as HTMLElement, board?.entries ?? [], link);
-  const foot = board ? `${nameOfWindow(board)} · ${decimal(board.total_score)} in all, from ${decimal(String(board.item_count))}` : "Nothing yet";
-  setText(panel.querySelector("footer") as HTMLElement, foot);
+  showEntries(panel.querySelector("ol") as HTMLElement, board?.entries ?? [], around);
+  showFoot(panel, board, around.isClosed ? CLOSED : "Nothing yet");
+}
+
+/** Which record this is, and what all of its items have together. */
+function showFoot(panel: HTMLElement, board: Board | undefined, none: string): void {
+  const [window, sum] = panel.querySelectorAll("footer p") as unknown as [HTMLElement, HTMLElement];
+  const [name, end] = window.children as unknown as [HTMLElement, HTMLElement];
+  const until = board && board.window !== "session" ? board.window_end : null;
+  setText(name, !board ? none : until === null ? nameOfWindow(board) : `${nameOfWindow(board)} to `);
+  end.hidden = until === null;
+  if (until !== null) setTime(end, until, instant(until, Date.now()));
+  setText(sum, board ? `${decimal(board.total_score)} in all, from ${decimal(String(board.item_count))}` : "");
+  setAttribute(panel, "data-record", board ? JSON.stringify([board.board, board.group, board.window]) : "");
 }
 
 function nameOfWindow(board: Board): string {

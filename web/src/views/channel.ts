@@ -1,10 +1,10 @@
 /** One channel: its newest window, its last hours, its boards, its newest flags; and the list of the others. */
 import { type Column, LineChart, RateChart } from "../charts";
-import { byId, element, keyed, setAttribute, setText } from "../dom";
+import { byId, element, isAimedAt, keyed, setAttribute, setText, setTime } from "../dom";
 import { count, decimal, duration, foreignText, instant, length, percent, rate, title, watchTime } from "../format";
-import type { Engagement } from "../protocol";
+import type { Engagement, Said } from "../protocol";
 import { address, toChannel } from "../route";
-import { ALL_FLAGS, bitrateKbps, boardsOf, channelRows, flagsOf, messageRate, rebufferRatio, retentionOf, viewersOf, windowsOf } from "../select";
+import { ALL_FLAGS, bitrateKbps, boardsOf, channelRows, chatOf, CLOSED, flagsOf, isClosed, messageRate, rebufferRatio, retentionOf, viewersOf, windowsOf } from "../select";
 import type { State } from "../state";
 import { showBoards } from "./boards";
 import { makeFlag, updateFlag } from "./flags";
@@ -12,6 +12,7 @@ import { showTiles, type Tile } from "./tiles";
 
 const OTHERS_MAX = 100;
 const FLAGS_MAX = 5;
+const CHAT_ROWS_MAX = 50;
 
 const ms = (value: number) => duration(value);
 const seconds = (value: number) => (value === 0 ? "0" : value < 1_000 ? `${value} ms` : `${decimal(String(value / 1000), 1)} s`);
@@ -43,7 +44,7 @@ export function showChannel(state: State, channel: string, redraw: () => void): 
   const windows = windowsOf(state, channel);
   const newest = windows.at(-1);
   showOthers(state, channel);
-  showTitle(newest, channel);
+  showTitle(newest, channel, isClosed(state, "engagement"));
   showTiles(byId("tiles"), newest ? tilesOf(newest) : NO_WINDOW);
   const stamp = [channel, windows.length, ...windows.slice(-2).map((window) => `${window.as_of} ${window.is_final}`)].join("\n");
   if (stamp !== drawn) {
@@ -55,7 +56,11 @@ export function showChannel(state: State, channel: string, redraw: () => void): 
     showRetention(windows);
     showReactions(newest);
   }
-  showBoards(byId("boards"), boardsOf(state, channel), { redraw, expected: ["top_chatters", "top_emotes"] });
+  const said = chatOf(state, channel);
+  // boards name questions by their ids
+  const texts = new Map(said.map((event) => [event.event_id, event.text]));
+  showBoards(byId("boards"), boardsOf(state, channel), { redraw, nameOf: (item) => texts.get(item), expected: ["top_chatters", "top_emotes"], isClosed: isClosed(state, "leaderboards") });
+  showChat(state, said);
   showFlags(state, channel);
 }
 
@@ -76,10 +81,13 @@ function showOthers(state: State, channel: string): void {
   );
 }
 
-function showTitle(window: Engagement | undefined, channel: string): void {
+function showTitle(window: Engagement | undefined, channel: string, isClosed: boolean): void {
   setText(byId("channel-name").firstElementChild as Element, foreignText(channel, 120));
-  const note = !window ? "Nothing heard of this channel yet" : window.window_start === null ? "All time" : `${spanOf(window) === "minute" ? "Minute" : "Window"} from ${instant(window.window_start, Date.now())}`;
-  setText(byId("window-note"), note);
+  const start = window?.window_start ?? null;
+  const note = window ? (start === null ? "All time" : `${title(spanOf(window))} from `) : isClosed ? CLOSED : "Nothing heard of this channel yet";
+  setText(byId("window-of"), note);
+  byId("window-start").hidden = start === null;
+  if (start !== null) setTime(byId("window-start"), start, instant(start, Date.now()));
 }
 
 function spanOf(window: Engagement): string {
@@ -163,9 +171,31 @@ function showReactions(window: Engagement | undefined): void {
   );
 }
 
+/** Hidden where the gateway serves no chat. While the viewer aims at a message, the list waits. */
+function showChat(state: State, said: Said[]): void {
+  byId("chat-panel").hidden = state.chat.size === 0;
+  const list = byId("chat");
+  byId("chat-empty").hidden = said.length > 0;
+  if (said.length > 0 && list.childElementCount > 0 && isAimedAt(list)) return;
+  keyed(
+    list,
+    said.slice(0, CHAT_ROWS_MAX),
+    (event) => event.event_id,
+    () => element("li", {}, element("time"), element("span", { class: "mark" }), element("bdi", { class: "who" }), element("bdi", { class: "foreign", dir: "auto" })),
+    (made, event) => {
+      const [time, mark, who, text] = made.children as unknown as [Element, Element, Element, Element];
+      setTime(time, event.event_time, instant(event.event_time, Date.now()));
+      setText(mark, event.is_question ? "asks" : "");
+      setText(who, foreignText(event.user_name ?? event.user_id ?? "anonymous", 60));
+      setText(text, foreignText(event.text ?? ""));
+    },
+  );
+}
+
 function showFlags(state: State, channel: string): void {
   const flags = flagsOf(state, ALL_FLAGS).filter((flag) => flag.channel_id === channel);
   byId("channel-flags-empty").hidden = flags.length > 0;
+  setText(byId("channel-flags-empty"), isClosed(state, "moderation") ? CLOSED : "Nothing flagged");
   const more = byId("channel-flags-more");
   setAttribute(more, "href", address({ view: "moderation", filter: { ...ALL_FLAGS, channel } }));
   setText(more, flags.length > FLAGS_MAX ? `All ${count(flags.length)} in the queue` : "Open the queue");

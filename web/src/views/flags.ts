@@ -1,5 +1,5 @@
 /** One flagged message as a row. Always holds: what a stranger wrote is shown as text, and bounded. */
-import { element, setAttribute, setText } from "../dom";
+import { element, setTime } from "../dom";
 import { foreignText, instant, title } from "../format";
 import type { Flag } from "../protocol";
 import { toChannel } from "../route";
@@ -11,14 +11,11 @@ function severity(level: number): HTMLElement {
 
 export function makeFlag(flag: Flag, withChannel: boolean): HTMLElement {
   const who = foreignText(flag.user_name ?? flag.user_id ?? "anonymous", 60);
-  const time = element("time");
-  const date = new Date(flag.event_time / 1000);
-  if (Number.isFinite(date.getTime())) setAttribute(time, "datetime", date.toISOString());
   const channel = element("a", { class: "where", href: toChannel(flag.channel_id) }, element("bdi", {}, foreignText(flag.channel_id, 80)));
   return element(
     "li",
     {},
-    time,
+    element("time"),
     element("div", { class: "rule" }, severity(flag.severity), element("b", {}, foreignText(title(flag.rule), 40)), element("span", { class: "category" }, foreignText(flag.category, 40))),
     element(
       "div",
@@ -32,5 +29,5 @@ export function makeFlag(flag: Flag, withChannel: boolean): HTMLElement {
 
 /** The time of day becomes a date when a day has passed. */
 export function updateFlag(made: HTMLElement, flag: Flag): void {
-  setText(made.querySelector("time") as Element, instant(flag.event_time, Date.now()));
+  setTime(made.querySelector("time") as Element, flag.event_time, instant(flag.event_time, Date.now()));
 }

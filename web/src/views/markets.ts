@@ -1,10 +1,10 @@
 /** Markets: all with last price and change; of one the candles, what is remarkable about them, and its biggest trades. */
 import { CandleChart } from "../candles";
-import { byId, element, keyed, setAttribute, setText } from "../dom";
+import { byId, element, keyed, setAttribute, setText, setTime } from "../dom";
 import { change, count, decimal, foreignText, instant, length, price } from "../format";
 import type { Candle } from "../protocol";
 import { toMarket } from "../route";
-import { boardsOf, candlesOf, intervalsOf, marketRows, marksOf, missingTrades, vwap } from "../select";
+import { boardsOf, candlesOf, CLOSED, intervalsOf, isClosed, marketRows, marksOf, missingTrades, vwap } from "../select";
 import type { State } from "../state";
 import { showBoards } from "./boards";
 
@@ -13,7 +13,7 @@ const chart = new CandleChart(byId("candle-chart"));
 
 export function showMarkets(state: State, market: string | null, intervalS: number, redraw: () => void): void {
   const rows = marketRows(state);
-  setText(byId("markets-note"), rows.length === 0 ? "Waiting for markets" : "");
+  setText(byId("markets-note"), rows.length > 0 ? "" : isClosed(state, "markets") ? CLOSED : "Waiting for markets");
   const changeS = Math.max(0, ...rows.map((row) => row.changeS));
   setText(byId("change-head"), changeS > 0 ? `Change, ${length(changeS)}` : "Change");
   keyed(
@@ -45,7 +45,7 @@ export function showMarkets(state: State, market: string | null, intervalS: numb
   showQuote(candles.at(-1));
   chart.update(candles, intervalS);
   showMarks(chart.shown());
-  showBoards(byId("market-boards"), boardsOf(state, market), { redraw, expected: ["biggest_trades"] });
+  showBoards(byId("market-boards"), boardsOf(state, market), { redraw, expected: ["biggest_trades"], isClosed: isClosed(state, "leaderboards") });
 }
 
 function showIntervals(intervals: number[], market: string | null, chosen: number): void {
@@ -65,13 +65,16 @@ function showIntervals(intervals: number[], market: string | null, chosen: numbe
 function showQuote(candle: Candle | undefined): void {
   const quote = byId("quote");
   const average = candle ? vwap(candle) : null;
-  const facts: [string, string][] = !candle
+  byId("candle-of").hidden = !candle;
+  if (candle) setTime(byId("candle-start"), candle.window_start, instant(candle.window_start, Date.now()));
+  /** What is shown, and in full where that is shorter. */
+  const facts: [string, string, string?][] = !candle
     ? []
     : [
         ["VWAP", average === null ? "–" : price(average)],
         ["Open", decimal(candle.open, 8)], ["High", decimal(candle.high, 8)], ["Low", decimal(candle.low, 8)],
-        ["Volume", decimal(candle.base_volume, 4)], ["Trades", count(candle.trade_count)],
-        ["Taker buys", decimal(candle.taker_buy_volume, 4)], ["Taker sells", decimal(candle.taker_sell_volume, 4)],
+        ["Volume", decimal(candle.base_volume, 4), candle.base_volume], ["Trades", count(candle.trade_count)],
+        ["Taker buys", decimal(candle.taker_buy_volume, 4), candle.taker_buy_volume], ["Taker sells", decimal(candle.taker_sell_volume, 4), candle.taker_sell_volume],
       ];
   const last = byId("last-price");
   setText(last, candle ? decimal(candle.close, 8) : "–");
@@ -81,7 +84,10 @@ function showQuote(candle: Candle | undefined): void {
     facts,
     ([name]) => name,
     ([name]) => element("div", {}, element("dt", {}, name), element("dd", { "data-quote": name })),
-    (made, [, value]) => setText(made.lastElementChild as Element, value),
+    (made, [, value, exact]) => {
+      setText(made.lastElementChild as Element, value);
+      setAttribute(made.lastElementChild as Element, "title", exact ?? value);
+    },
   );
 }
 
@@ -97,7 +103,7 @@ function showMarks(candles: Candle[]): void {
     (candle) => String(candle.window_start),
     () => element("li", {}, element("time"), element("span")),
     (made, candle) => {
-      setText(made.firstElementChild as Element, instant(candle.window_start, Date.now()));
+      setTime(made.firstElementChild as Element, candle.window_start, instant(candle.window_start, Date.now()));
       setText(made.lastElementChild as Element, marksOf(candle).join("; "));
     },
   );

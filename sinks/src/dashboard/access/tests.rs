@@ -169,13 +169,14 @@ fn keys_that_are_too_short_or_of_another_kind_are_refused() {
 #[test]
 fn nothing_of_a_key_is_printed() {
     let shown = format!("{:?}", access(vec![key("k", SECRET)], None));
-    assert_eq!(shown, "Access { keys: [Key(k, Hs256)], audience: None, anonymous: None }");
+    assert_eq!(shown, "Access { keys: [Key(k, Hs256)], audience: None, anonymous: None, withheld: None }");
 }
 
 #[tokio::test]
 async fn a_grant_expires_when_its_token_does() {
     let grant = |expires_s| Grant { readable: Selectors::everything(), expires_s };
-    grant(Some(0)).expired().await;
+    let ends = tokio::time::timeout(Duration::from_secs(10), async { grant(Some(0)).expired().await });
+    ends.await.expect("a grant whose time is over has expired");
     for expires_s in [None, Some(u64::MAX), Some(now_s() + 3_600)] {
         let waited =
             tokio::time::timeout(Duration::from_millis(50), async { grant(expires_s).expired().await });
