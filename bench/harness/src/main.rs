@@ -14,6 +14,7 @@ mod guarantees;
 mod live;
 mod meter;
 mod ovation;
+mod peers;
 mod recovery;
 mod seen;
 mod sink;
@@ -53,6 +54,8 @@ enum What {
     Fanout(fanout::Options),
     /// From an event to the frame that a dashboard receives, stage by stage.
     Live(live::Options),
+    /// The same jobs on Kafka Streams, interleaved; the results are compared first.
+    Peers(peers::Options),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -69,5 +72,6 @@ fn main() -> anyhow::Result<()> {
         What::Away(options) => away::measure(&binary, &options),
         What::Fanout(options) => fanout::measure(&binary, &options),
         What::Live(options) => live::measure(&binary, &options),
+        What::Peers(options) => peers::measure(&binary, &options),
     }
 }

@@ -170,6 +170,20 @@ impl Bench {
         Ok(())
     }
 
+    /// Publishes so many events of one kind in the same world, some of them out of order. `share` names the kind.
+    ///
+    /// # Errors
+    /// If it fails, with what it said.
+    pub fn simulate(&self, count: u64, rate: u32, users: u32, disorder_ms: u32, share: &str) -> Result<()> {
+        let [count, rate, users] = [count.to_string(), rate.to_string(), users.to_string()];
+        let disorder_ms = disorder_ms.to_string();
+        let size = ["--unpaced", "--count", &count, "--rate", &rate, "--start", "1700000040000"];
+        let world = ["--channels", "1000", "--users", &users, "--symbols", "100", "--shares", share];
+        let order = ["--disorder-ms", &disorder_ms];
+        self.run(&[&["produce", "simulate"], &size[..], &world, &order].concat())?;
+        Ok(())
+    }
+
     /// Starts `ovation process JOB` with these keys of the configuration set.
     ///
     /// # Errors
@@ -232,16 +246,24 @@ impl Bench {
         Ok(sum)
     }
 
+    /// How many records a group has committed.
+    ///
+    /// # Errors
+    /// If the broker cannot be reached.
+    pub fn committed(&self, group: &str, topics: &[&str]) -> Result<i64> {
+        let positions = self.log.group_positions(group, &partitions(topics))?;
+        Ok(positions.iter().flatten().map(|committed| committed.offset).sum())
+    }
+
     /// Waits until `job` has committed all that `topics` have.
     ///
     /// # Errors
     /// If it does not come to that, or the broker cannot be reached.
     pub fn wait_until_committed(&self, job: &str, topics: &[&str]) -> Result<()> {
-        let (started, partitions) = (Instant::now(), partitions(topics));
+        let started = Instant::now();
         let all = self.records(topics)?;
         loop {
-            let positions = self.log.group_positions(&format!("ovation-{job}"), &partitions)?;
-            let committed: i64 = positions.iter().flatten().map(|committed| committed.offset).sum();
+            let committed = self.committed(&format!("ovation-{job}"), topics)?;
             if committed >= all {
                 return Ok(());
             }
