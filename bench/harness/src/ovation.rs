@@ -184,12 +184,31 @@ impl Bench {
         Ok(())
     }
 
+    /// Publishes so many events in the same channels as of now.
+    ///
+    /// # Errors
+    /// If it fails, with what it said.
+    pub fn simulate_now(&self, count: u64, shares: &str) -> Result<()> {
+        let count = count.to_string();
+        let size = ["produce", "simulate", "--unpaced", "--count", &count, "--rate", "1000"];
+        self.run(&[&size[..], &["--channels", "1000", "--shares", shares]].concat())?;
+        Ok(())
+    }
+
     /// Starts `ovation process JOB` with these keys of the configuration set.
     ///
     /// # Errors
     /// If it cannot be started.
     pub fn process(&self, job: &str, settings: &[(&str, &str)]) -> Result<Process> {
-        self.role(&["process", job], settings)
+        self.process_jobs(&[job], settings)
+    }
+
+    /// The same with several jobs in one process.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn process_jobs(&self, jobs: &[&str], settings: &[(&str, &str)]) -> Result<Process> {
+        self.role(&[&["process"], jobs].concat(), settings)
     }
 
     /// Starts `ovation process` with these keys of the configuration set: all jobs.

@@ -27,7 +27,7 @@ pub fn print(measured: &Measured, options: &Options) -> Result<()> {
         out,
         "{}: {title}. {events} events, {} users, 1000 channels, up to {} ms late, {} rounds; state of the peer in {}; {compared} \
          results compared, all equal",
-        workload.job(),
+        workload.name(),
         options.users,
         options.disorder_ms,
         options.rounds,
@@ -92,7 +92,7 @@ pub fn json(all: &[Measured], options: &Options) -> Value {
     let one = |measured: &Measured| {
         let limits = measured.limits.iter();
         json!({
-            "workload": measured.workload.job(),
+            "workload": measured.workload.name(),
             "stores": measured.stores.name(),
             "events": measured.events,
             "results_compared": measured.compared,

@@ -107,7 +107,8 @@ public final class Main {
         settings.put(StreamsConfig.STATE_DIR_CONFIG, Files.createDirectories(Path.of(options.get("state"))).toString());
         // What Ovation is configured with: one worker, a commit every 100 ms (the default of exactly-once here too), exactly once.
         settings.put(StreamsConfig.PROCESSING_GUARANTEE_CONFIG, StreamsConfig.EXACTLY_ONCE_V2);
-        settings.put(StreamsConfig.NUM_STREAM_THREADS_CONFIG, 1);
+        // (two workers where there are two jobs).
+        settings.put(StreamsConfig.NUM_STREAM_THREADS_CONFIG, options.get("workload").equals("w4") ? 2 : 1);
         settings.put(StreamsConfig.COMMIT_INTERVAL_MS_CONFIG, 100);
         settings.put(StreamsConfig.REPLICATION_FACTOR_CONFIG, 1);
         // Event time is in the value, in microseconds; windows follow it (see View). The changelog's records get the time of their
