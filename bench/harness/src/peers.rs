@@ -18,7 +18,7 @@ use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 use kafka::broker::NewTopic;
 
-use crate::meter::{Usage, usage};
+use crate::meter::Usage;
 use crate::ovation::{Bench, CHAT, PARTITIONS, ROLLING_BOARD};
 use compare::Kind;
 use limits::Limits;
@@ -255,7 +255,7 @@ fn run_peer(
         command.args(["--results", PEER_RESULTS]).arg("--state").arg(&state);
     })?;
     let committed = || bench.committed(&application, workload.topics());
-    let run = until_committed(bench, workload, started, &committed, &|| usage(process.id()))?;
+    let run = until_committed(bench, workload, started, &committed, &|| process.usage())?;
     process.stop()?;
     std::fs::remove_dir_all(&state)?;
     Ok(run)

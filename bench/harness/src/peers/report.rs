@@ -38,33 +38,25 @@ pub fn print(measured: &Measured, options: &Options) -> Result<()> {
         "{:<16} {:>10} {:>24} {:>16} {:>20} {:>8}",
         "", "events/s", "CPU us/event (spread)", "steady events/s", "steady CPU us/event", "peak MB"
     )?;
-    for (name, runs) in [("ovation", &measured.ours), ("kafka streams", &measured.peer)] {
-        let of = |what: &dyn Fn(&Run) -> f64| median(runs.iter().map(what).collect());
-        let cpu_us = |run: &Run| run.cpu_s / events * 1e6;
-        let least = runs.iter().map(cpu_us).fold(f64::INFINITY, f64::min);
-        let most = runs.iter().map(cpu_us).fold(0.0, f64::max);
+    let sides = [&measured.ours, &measured.peer].map(|runs| Figures::of(runs, *events));
+    for (name, figures) in ["ovation", "kafka streams"].iter().zip(&sides) {
+        let Figures { events_per_s, cpu_us, spread, steady_events_per_s, steady_cpu_us, peak_mb } = figures;
+        let cpu = format!("{cpu_us:.3} ({:.3}-{:.3})", spread.0, spread.1);
         writeln!(
             out,
-            "{name:<16} {:>10.0} {:>24} {:>16.0} {:>20.3} {:>8.0}",
-            of(&|run| events / run.wall_s),
-            format!("{:.3} ({least:.3}-{most:.3})", of(&cpu_us)),
-            of(&|run| run.steady_events / run.steady_wall_s),
-            of(&|run| run.steady_cpu_s / run.steady_events * 1e6),
-            of(&|run| run.peak_bytes as f64 / 1e6),
+            "{name:<16} {events_per_s:>10.0} {cpu:>24} {steady_events_per_s:>16.0} {steady_cpu_us:>20.3} {peak_mb:>8.0}",
         )?;
     }
-    let ratio = |what: &dyn Fn(&Run) -> f64| {
-        median(measured.peer.iter().map(what).collect()) / median(measured.ours.iter().map(what).collect())
-    };
+    let [ours, peer] = &sides;
     writeln!(
         out,
         "{:<16} {:>10.2} {:>24.2} {:>16.2} {:>20.2} {:>8.2}",
         "streams/ovation",
-        1.0 / ratio(&|run| run.wall_s),
-        ratio(&|run| run.cpu_s),
-        1.0 / ratio(&|run| run.steady_wall_s / run.steady_events),
-        ratio(&|run| run.steady_cpu_s / run.steady_events),
-        ratio(&|run| run.peak_bytes as f64),
+        peer.events_per_s / ours.events_per_s,
+        peer.cpu_us / ours.cpu_us,
+        peer.steady_events_per_s / ours.steady_events_per_s,
+        peer.steady_cpu_us / ours.steady_cpu_us,
+        peer.peak_mb / ours.peak_mb,
     )?;
     let limit = |what: fn(&super::Limits) -> f64| {
         median(measured.limits.iter().map(|limits| what(limits) / events * 1e6).collect())
@@ -72,6 +64,36 @@ pub fn print(measured: &Measured, options: &Options) -> Result<()> {
     writeln!(out, "{:<16} {:>35.3}", "only reading", limit(|limits| limits.consume_s))?;
     writeln!(out, "{:<16} {:>35.3}\n", "and decoding", limit(|limits| limits.decode_s))?;
     Ok(())
+}
+
+/// Medians over rounds.
+struct Figures {
+    events_per_s: f64,
+    cpu_us: f64,
+    /// The least and the most of it.
+    spread: (f64, f64),
+    steady_events_per_s: f64,
+    steady_cpu_us: f64,
+    peak_mb: f64,
+}
+
+impl Figures {
+    fn of(runs: &[Run], events: f64) -> Self {
+        let median_of = |what: &dyn Fn(&Run) -> f64| median(runs.iter().map(what).collect());
+        let cpu_us = |run: &Run| run.cpu_s / events * 1e6;
+        // Of a few events that are left nothing can be told.
+        let is_steady = |run: &Run| run.steady_events > events / 2.0;
+        let steady = |run: &Run, figure: f64| if is_steady(run) { figure } else { f64::NAN };
+        let costs = runs.iter().map(cpu_us);
+        Figures {
+            events_per_s: median_of(&|run| events / run.wall_s),
+            cpu_us: median_of(&cpu_us),
+            spread: (costs.clone().fold(f64::INFINITY, f64::min), costs.fold(0.0, f64::max)),
+            steady_events_per_s: median_of(&|run| steady(run, run.steady_events / run.steady_wall_s)),
+            steady_cpu_us: median_of(&|run| steady(run, run.steady_cpu_s / run.steady_events * 1e6)),
+            peak_mb: median_of(&|run| run.peak_bytes as f64 / 1e6),
+        }
+    }
 }
 
 /// All numbers.

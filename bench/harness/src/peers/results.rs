@@ -172,10 +172,9 @@ fn of_peer(bytes: &[u8]) -> Option<(Subject, Vec<String>)> {
         b'C' => {
             let market = format!("{}:{}", fields.text()?, fields.text()?);
             let (interval, end) = (fields.number()?, fields.number()?);
-            let prices = [fields.units()?, fields.units()?, fields.units()?, fields.units()?];
-            let (trades, volume) = (fields.number()?, fields.units()?);
-            let quote = (i128::from(fields.number()?) << 64) | i128::from(fields.number()? as u64);
-            let [open, high, low, close] = prices;
+            let prices = [fields.number()?, fields.number()?, fields.number()?, fields.number()?];
+            let (trades, volume, quote) = (fields.number()?, fields.sum()?, fields.sum()?);
+            let [open, high, low, close] = prices.map(i128::from);
             let figures = candle_figures([open, high, low, close, volume], quote, trades);
             let name = format!("{market}/{}", interval / 1_000_000);
             Some((subject(Kind::Candle, &market, &name, end), figures))
@@ -193,8 +192,11 @@ impl<'a> Fields<'a> {
         Some(i64::from_be_bytes(*bytes))
     }
 
-    fn units(&mut self) -> Option<i128> {
-        self.number().map(i128::from)
+    /// 128 bits.
+    fn sum(&mut self) -> Option<i128> {
+        let (bytes, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(i128::from_be_bytes(*bytes))
     }
 
     fn text(&mut self) -> Option<&'a str> {

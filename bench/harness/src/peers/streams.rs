@@ -7,6 +7,8 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
+use crate::meter::{Usage, usage};
+
 /// The running program.
 pub struct Streams(Child);
 
@@ -34,9 +36,12 @@ pub fn start(folder: &Path, heap_mb: u32, arguments: impl FnOnce(&mut Command)) 
 }
 
 impl Streams {
-    /// The process.
-    pub fn id(&self) -> u32 {
-        self.0.id()
+    /// What it has used.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn usage(&self) -> Result<Usage> {
+        usage(self.0.id()).context("the peer has ended by itself: it said why on standard error")
     }
 
     /// Ends it as an operator does. Java then says 143.

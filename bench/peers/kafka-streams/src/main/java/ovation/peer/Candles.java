@@ -17,7 +17,7 @@ import org.apache.kafka.streams.state.KeyValueStore;
 
 /**
  * Candles of one second and one minute of every market. Prices and quantities are whole numbers of 10^-10; a number that has more than 63
- * bits of them ends the program rather than being rounded. The sum of price times quantity has 128 bits.
+ * bits of them ends the program rather than being rounded. Sums have 128 bits.
  */
 final class Candles implements Processor<byte[], byte[], byte[], byte[]> {
     private static final long[] INTERVALS = {1_000_000, 60_000_000};
@@ -109,6 +109,17 @@ final class Candles implements Processor<byte[], byte[], byte[], byte[]> {
         }
     }
 
+    /** 128 bits. */
+    private static final class Sum {
+        long high;
+        long low;
+
+        void add(long moreHigh, long moreLow) {
+            low += moreLow;
+            high += moreHigh + (Long.compareUnsigned(low, moreLow) < 0 ? 1 : 0);
+        }
+    }
+
     private static final class Candle {
         final String venue;
         final String symbol;
@@ -121,9 +132,8 @@ final class Candles implements Processor<byte[], byte[], byte[], byte[]> {
         long low;
         long close;
         long count;
-        long volume;
-        long quoteHigh;
-        long quoteLow;
+        final Sum volume = new Sum();
+        final Sum quoteVolume = new Sum();
 
         Candle(String venue, String symbol, long interval, long end, Place place, long price) {
             this.venue = venue;
@@ -142,11 +152,8 @@ final class Candles implements Processor<byte[], byte[], byte[], byte[]> {
             high = Math.max(high, price);
             low = Math.min(low, price);
             count++;
-            volume = Math.addExact(volume, quantity);
-            long product = price * quantity;
-            long sum = quoteLow + product;
-            quoteHigh += Math.multiplyHigh(price, quantity) + (Long.compareUnsigned(sum, product) < 0 ? 1 : 0);
-            quoteLow = sum;
+            volume.add(quantity >> 63, quantity);
+            quoteVolume.add(Math.multiplyHigh(price, quantity), price * quantity);
             if (place.compareTo(first) < 0) {
                 first = place;
                 openPrice = price;
@@ -166,7 +173,7 @@ final class Candles implements Processor<byte[], byte[], byte[], byte[]> {
 
         private Result figures(Result out) {
             return out.text(venue).text(symbol).number(interval).number(end).number(openPrice).number(high).number(low).number(close)
-                .number(count).number(volume).number(quoteHigh).number(quoteLow);
+                .number(count).number(volume.high).number(volume.low).number(quoteVolume.high).number(quoteVolume.low);
         }
 
         /** For the store. */
@@ -185,9 +192,8 @@ final class Candles implements Processor<byte[], byte[], byte[], byte[]> {
             candle.low = in.getLong();
             candle.close = in.getLong();
             candle.count = in.getLong();
-            candle.volume = in.getLong();
-            candle.quoteHigh = in.getLong();
-            candle.quoteLow = in.getLong();
+            candle.volume.add(in.getLong(), in.getLong());
+            candle.quoteVolume.add(in.getLong(), in.getLong());
             candle.first = new Place(in.getLong(), in.getLong(), text(in));
             candle.last = new Place(in.getLong(), in.getLong(), text(in));
             return candle;
