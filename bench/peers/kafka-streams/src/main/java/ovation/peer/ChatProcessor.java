@@ -19,6 +19,9 @@ import org.apache.kafka.streams.state.WindowStore;
  * again from it, and what they had written is not written again.
  */
 final class ChatProcessor implements Processor<byte[], byte[], byte[], byte[]> {
+    /** Events of so many seconds are kept under one time: the store in memory makes a map for each. */
+    private static final long PANE_S = 10;
+
     private final Registry.Reader reader;
     private final List<View> views;
     private ProcessorContext<byte[], byte[]> context;
@@ -75,7 +78,7 @@ final class ChatProcessor implements Processor<byte[], byte[], byte[], byte[]> {
         if (!isTaken) {
             return;
         }
-        store.put(event.offset(), event.toBytes(), Math.floorDiv(event.visibleFrom(), 1_000));
+        store.put(event.offset(), event.toBytes(), Math.floorDiv(event.visibleFrom(), 1_000_000 * PANE_S) * PANE_S * 1_000);
         if (eventTime - View.LATENESS > watermark) {
             watermark = eventTime - View.LATENESS;
             for (View view : views) {
