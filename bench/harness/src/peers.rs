@@ -66,6 +66,9 @@ pub struct Options {
     /// The most heap that the peer may take, in MB.
     #[arg(long, default_value_t = 6_144)]
     heap_mb: u32,
+    /// Kill the peer half-way and start it again: its results must be the same. Its speeds then say nothing.
+    #[arg(long)]
+    kill_peer: bool,
     /// Where all numbers go.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -248,13 +251,26 @@ fn run_peer(
     let (job, stores) = (workload.name(), stores.name());
     let application = format!("peer-{job}-{stores}-{round}");
     let state = bench.folder().join("peer");
-    let started = Instant::now();
-    let process = streams::start(&options.peer, options.heap_mb, |command| {
-        command.args(["--workload", job, "--stores", stores, "--application", &application]);
-        command.args(["--brokers", bench.brokers(), "--registry", bench.registry()]);
-        command.args(["--results", PEER_RESULTS]).arg("--state").arg(&state);
-    })?;
+    let start = || {
+        streams::start(&options.peer, options.heap_mb, |command| {
+            command.args(["--workload", job, "--stores", stores, "--application", &application]);
+            command.args(["--brokers", bench.brokers(), "--registry", bench.registry()]);
+            command.args(["--results", PEER_RESULTS]).arg("--state").arg(&state);
+        })
+    };
     let committed = || bench.committed(&application, workload.topics());
+    let started = Instant::now();
+    let mut process = start()?;
+    if options.kill_peer {
+        let half = bench.records(workload.topics())? / 2;
+        while committed()? < half {
+            process.usage()?;
+            ensure!(started.elapsed() < DEADLINE, "{application} does not come to half of its records");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        drop(process);
+        process = start()?;
+    }
     let run = until_committed(bench, workload, started, &committed, &|| process.usage())?;
     process.stop()?;
     std::fs::remove_dir_all(&state)?;

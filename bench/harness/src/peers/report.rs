@@ -42,20 +42,21 @@ pub fn print(measured: &Measured, options: &Options) -> Result<()> {
     for (name, figures) in ["ovation", "kafka streams"].iter().zip(&sides) {
         let Figures { events_per_s, cpu_us, spread, steady_events_per_s, steady_cpu_us, peak_mb } = figures;
         let cpu = format!("{cpu_us:.3} ({:.3}-{:.3})", spread.0, spread.1);
+        let (steady_events_per_s, steady_cpu_us) = (known(*steady_events_per_s, 0), known(*steady_cpu_us, 3));
         writeln!(
             out,
-            "{name:<16} {events_per_s:>10.0} {cpu:>24} {steady_events_per_s:>16.0} {steady_cpu_us:>20.3} {peak_mb:>8.0}",
+            "{name:<16} {events_per_s:>10.0} {cpu:>24} {steady_events_per_s:>16} {steady_cpu_us:>20} {peak_mb:>8.0}",
         )?;
     }
     let [ours, peer] = &sides;
     writeln!(
         out,
-        "{:<16} {:>10.2} {:>24.2} {:>16.2} {:>20.2} {:>8.2}",
+        "{:<16} {:>10.2} {:>24.2} {:>16} {:>20} {:>8.2}",
         "streams/ovation",
         peer.events_per_s / ours.events_per_s,
         peer.cpu_us / ours.cpu_us,
-        peer.steady_events_per_s / ours.steady_events_per_s,
-        peer.steady_cpu_us / ours.steady_cpu_us,
+        known(peer.steady_events_per_s / ours.steady_events_per_s, 2),
+        known(peer.steady_cpu_us / ours.steady_cpu_us, 2),
         peer.peak_mb / ours.peak_mb,
     )?;
     let limit = |what: fn(&super::Limits) -> f64| {
@@ -64,6 +65,11 @@ pub fn print(measured: &Measured, options: &Options) -> Result<()> {
     writeln!(out, "{:<16} {:>35.3}", "only reading", limit(|limits| limits.consume_s))?;
     writeln!(out, "{:<16} {:>35.3}\n", "and decoding", limit(|limits| limits.decode_s))?;
     Ok(())
+}
+
+/// So many digits after the point, or that there is nothing to tell.
+fn known(figure: f64, digits: usize) -> String {
+    if figure.is_nan() { "-".to_owned() } else { format!("{figure:.digits$}") }
 }
 
 /// Medians over rounds.

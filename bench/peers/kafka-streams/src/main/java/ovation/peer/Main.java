@@ -111,6 +111,8 @@ public final class Main {
         settings.put(StreamsConfig.NUM_STREAM_THREADS_CONFIG, options.get("workload").equals("w4") ? 2 : 1);
         settings.put(StreamsConfig.COMMIT_INTERVAL_MS_CONFIG, 100);
         settings.put(StreamsConfig.REPLICATION_FACTOR_CONFIG, 1);
+        // Static membership: a restart does not wait for the member that it was.
+        settings.put(StreamsConfig.consumerPrefix(ConsumerConfig.GROUP_INSTANCE_ID_CONFIG), options.get("application"));
         // Event time is in the value, in microseconds; windows follow it (see View). The changelog's records get the time of their
         // writing, or the broker would delete those of an old recording.
         settings.put(StreamsConfig.DEFAULT_TIMESTAMP_EXTRACTOR_CLASS_CONFIG, WallclockTimestampExtractor.class);
