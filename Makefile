@@ -1,7 +1,7 @@
 # The verbs of everyday work. `make` alone lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup web demo build test lint check-data clean
+.PHONY: help setup web demo build test lint peers bench bench-quick clean
 
 OVATION := target/release/ovation
 # Events a second of the demo's simulator.
@@ -29,11 +29,32 @@ lint: web ## formatting, lints and documentation, all as errors
 	cargo clippy --workspace --all-targets --locked -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --locked --quiet
 
+PEER := bench/peers/kafka-streams
+$(PEER)/target/peer.jar: $(PEER)/pom.xml $(shell find $(PEER)/src schemas/avro -type f) | setup
+	cd $(PEER) && mvn -q -B -Dmaven.test.skip=true package
+	@touch $@
+
+peers: export OVATION_SETUP_FOR_BENCH := 1
+peers: $(PEER)/target/peer.jar ## build the benchmark's jobs for Kafka Streams
+
+bench: build peers ## measure beside Kafka Streams and other peers; writes bench/RESULTS.md and bench/results.json
+	cargo build --release --locked --package harness
+	bench/run.sh
+
+# Six minutes of event time, so that windows move on and what is old leaves them; some events too late.
+QUICK := --events 100000 --rate 250 --users 5000 --disorder-ms 3000 --rounds 1
+
+bench-quick: build peers ## whether Kafka Streams finds the same, on little data; the speeds say nothing
+	cargo build --release --locked --package harness
+	target/release/harness peers $(QUICK)
+	target/release/harness peers $(QUICK) --workload w4 --stores rocksdb --kill-peer
+
 test: export OVATION_SETUP_FOR_TESTS := 1
-test: lint ## everything that must hold: lints, unit tests, and the pipeline on real servers and in a real browser
+test: export OVATION_SETUP_FOR_BENCH := 1
+test: lint peers ## everything that must hold: lints, unit tests, and the pipeline on real servers and in a real browser
 	cd web && npm test
 	cargo test --workspace --locked
 
 clean: ## remove what was built and the local stack's data (not the cache folder)
 	cargo clean
-	rm -rf web/dist web/node_modules .ovation
+	rm -rf web/dist web/node_modules .ovation $(PEER)/target

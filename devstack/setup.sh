@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what this machine lacks, as root or with sudo, or says in one line what to install.
-# With OVATION_SETUP_FOR_TESTS=1 also what only the tests need (a browser).
+# With OVATION_SETUP_FOR_TESTS=1 also what only the tests need (a browser), with OVATION_SETUP_FOR_BENCH=1 what the benchmark's
+# peers are built with (a Java compiler; Maven fetches the rest when it builds them).
 set -euo pipefail
 
 packages=()
@@ -21,6 +22,9 @@ need python3 python3
 [ -e /usr/include/zlib.h ] || packages+=(zlib1g-dev)
 if [ "${OVATION_SETUP_FOR_TESTS:-0}" = 1 ]; then
   need chromium chromium
+fi
+if [ "${OVATION_SETUP_FOR_BENCH:-0}" = 1 ]; then
+  need javac openjdk-17-jdk-headless
 fi
 
 # Rust and Node.js are older in Debian than what we need: they are checked, not installed.

@@ -170,12 +170,45 @@ impl Bench {
         Ok(())
     }
 
+    /// Publishes so many events of one kind in the same world, some of them out of order. `share` names the kind.
+    ///
+    /// # Errors
+    /// If it fails, with what it said.
+    pub fn simulate(&self, count: u64, rate: u32, users: u32, disorder_ms: u32, share: &str) -> Result<()> {
+        let [count, rate, users] = [count.to_string(), rate.to_string(), users.to_string()];
+        let disorder_ms = disorder_ms.to_string();
+        let size = ["--unpaced", "--count", &count, "--rate", &rate, "--start", "1700000040000"];
+        let world = ["--channels", "1000", "--users", &users, "--symbols", "100", "--shares", share];
+        let order = ["--disorder-ms", &disorder_ms];
+        self.run(&[&["produce", "simulate"], &size[..], &world, &order].concat())?;
+        Ok(())
+    }
+
+    /// Publishes so many events in the same channels as of now.
+    ///
+    /// # Errors
+    /// If it fails, with what it said.
+    pub fn simulate_now(&self, count: u64, shares: &str) -> Result<()> {
+        let count = count.to_string();
+        let size = ["produce", "simulate", "--unpaced", "--count", &count, "--rate", "1000"];
+        self.run(&[&size[..], &["--channels", "1000", "--shares", shares]].concat())?;
+        Ok(())
+    }
+
     /// Starts `ovation process JOB` with these keys of the configuration set.
     ///
     /// # Errors
     /// If it cannot be started.
     pub fn process(&self, job: &str, settings: &[(&str, &str)]) -> Result<Process> {
-        self.role(&["process", job], settings)
+        self.process_jobs(&[job], settings)
+    }
+
+    /// The same with several jobs in one process.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn process_jobs(&self, jobs: &[&str], settings: &[(&str, &str)]) -> Result<Process> {
+        self.role(&[&["process"], jobs].concat(), settings)
     }
 
     /// Starts `ovation process` with these keys of the configuration set: all jobs.
@@ -232,16 +265,24 @@ impl Bench {
         Ok(sum)
     }
 
+    /// How many records a group has committed.
+    ///
+    /// # Errors
+    /// If the broker cannot be reached.
+    pub fn committed(&self, group: &str, topics: &[&str]) -> Result<i64> {
+        let positions = self.log.group_positions(group, &partitions(topics))?;
+        Ok(positions.iter().flatten().map(|committed| committed.offset).sum())
+    }
+
     /// Waits until `job` has committed all that `topics` have.
     ///
     /// # Errors
     /// If it does not come to that, or the broker cannot be reached.
     pub fn wait_until_committed(&self, job: &str, topics: &[&str]) -> Result<()> {
-        let (started, partitions) = (Instant::now(), partitions(topics));
+        let started = Instant::now();
         let all = self.records(topics)?;
         loop {
-            let positions = self.log.group_positions(&format!("ovation-{job}"), &partitions)?;
-            let committed: i64 = positions.iter().flatten().map(|committed| committed.offset).sum();
+            let committed = self.committed(&format!("ovation-{job}"), topics)?;
             if committed >= all {
                 return Ok(());
             }

@@ -1,0 +1,316 @@
+//! The same jobs beside Kafka Streams: `bench/peers/kafka-streams` reads the same topics on the same broker, and must find the same.
+//!
+//! The data is produced once; then the two take turns at each workload, each time from the beginning until the last position is committed.
+//! Always holds: figures are of one process alone, all its threads included, from its start (a virtual machine's own start and its compiling
+//! belong to it; the steady figures leave out what came before the first commit); no speed is printed before both sides' results of
+//! that round were compared, and a comparison that compared nothing fails. Does not know: how either side does it.
+
+mod compare;
+mod limits;
+mod report;
+mod results;
+mod streams;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use clap::{Args, ValueEnum};
+use kafka::broker::NewTopic;
+
+use crate::meter::Usage;
+use crate::ovation::{Bench, CHAT, PARTITIONS, ROLLING_BOARD};
+use compare::Kind;
+use limits::Limits;
+use results::Mark;
+
+/// What trades are read from.
+const TRADES: &str = "events.trades";
+/// Where the peer writes.
+const PEER_RESULTS: &str = "peers.results";
+/// Bounds of state that this data does not reach, so that both sides are exact.
+const UNBOUNDED: &str = "entries_max = 100000000\n";
+const ENGAGEMENT: &str = "[jobs.JOB.engagement]\nwindow = \"1m\"\nemit_every = \"1m\"\ndistinct_max = 1000000\n\
+                          messages_max = 10000000\n";
+const CANDLES: &str = "[jobs.JOB.candles]\nintervals = [\"1s\", \"1m\"]\nemit_every = \"1m\"\n";
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+const DEADLINE: Duration = Duration::from_secs(1_800);
+
+/// How large.
+#[derive(Args)]
+pub struct Options {
+    /// What is computed.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Workload::W1, Workload::W2, Workload::W3, Workload::W4])]
+    workload: Vec<Workload>,
+    /// Chat messages, and as many trades.
+    #[arg(long, default_value_t = 3_000_000)]
+    events: u64,
+    /// Of each kind in a second of event time.
+    #[arg(long, default_value_t = 10_000)]
+    rate: u32,
+    /// Users who write, in 1,000 channels.
+    #[arg(long, default_value_t = 100_000)]
+    users: u32,
+    /// The longest time that an event is on its way, in milliseconds; above 2,000 some come too late.
+    #[arg(long, default_value_t = 1_000)]
+    disorder_ms: u32,
+    /// How often each side is run.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Where the peer keeps its state.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Stores::Memory])]
+    stores: Vec<Stores>,
+    /// What `mvn package` made of the peer.
+    #[arg(long, default_value = "bench/peers/kafka-streams/target")]
+    peer: PathBuf,
+    /// The most heap that the peer may take, in MB.
+    #[arg(long, default_value_t = 6_144)]
+    heap_mb: u32,
+    /// Kill the peer half-way and start it again: its results must be the same. Its speeds then say nothing.
+    #[arg(long)]
+    kill_peer: bool,
+    /// Where all numbers go.
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+/// What is computed, from one read of its topics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Workload {
+    /// The 100 users of each channel who wrote most in the last five minutes, every ten seconds.
+    W1,
+    /// Messages and distinct chatters of each channel and minute.
+    W2,
+    /// Candles of one second and one minute of each market.
+    W3,
+    /// All of these.
+    W4,
+}
+
+/// Where the peer keeps its state. Its changelog is in Kafka in either case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Stores {
+    Memory,
+    Rocksdb,
+}
+
+impl Workload {
+    fn name(self) -> &'static str {
+        ["w1", "w2", "w3", "w4"][self as usize]
+    }
+
+    fn topics(self) -> &'static [&'static str] {
+        match self {
+            Workload::W1 | Workload::W2 => &[CHAT],
+            Workload::W3 => &[TRADES],
+            Workload::W4 => &[CHAT, TRADES],
+        }
+    }
+
+    /// Our jobs, each with its topic. What is keyed by channel and what is keyed by market are two, in one process.
+    fn jobs(self) -> &'static [(&'static str, &'static [&'static str])] {
+        match self {
+            Workload::W1 => &[("w1", &[CHAT])],
+            Workload::W2 => &[("w2", &[CHAT])],
+            Workload::W3 => &[("w3", &[TRADES])],
+            Workload::W4 => &[("w4", &[CHAT]), ("w4_markets", &[TRADES])],
+        }
+    }
+
+    fn kinds(self) -> &'static [Kind] {
+        match self {
+            Workload::W1 => &[Kind::Board],
+            Workload::W2 => &[Kind::Engagement],
+            Workload::W3 => &[Kind::Candle],
+            Workload::W4 => &[Kind::Board, Kind::Engagement, Kind::Candle],
+        }
+    }
+
+    fn settings(self) -> String {
+        let name = self.name();
+        let board = ROLLING_BOARD.replace("jobs.boards", &format!("jobs.{name}"));
+        let lateness = |job: &str| format!("[jobs.{job}]\nlateness = \"2s\"\n");
+        let engagement = ENGAGEMENT.replace("JOB", name);
+        let candles = |job: &str| format!("{}{}", lateness(job), CANDLES.replace("JOB", job));
+        match self {
+            Workload::W1 => format!("{board}{UNBOUNDED}"),
+            Workload::W2 => format!("{}{engagement}", lateness(name)),
+            Workload::W3 => candles(name),
+            Workload::W4 => format!("{board}{UNBOUNDED}{engagement}{}", candles("w4_markets")),
+        }
+    }
+}
+
+impl Stores {
+    fn name(self) -> &'static str {
+        ["memory", "rocksdb"][self as usize]
+    }
+}
+
+/// One side's read of everything.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    wall_s: f64,
+    cpu_s: f64,
+    peak_bytes: u64,
+    /// The same from the first commit that was seen, and how many events came after it.
+    steady_wall_s: f64,
+    steady_cpu_s: f64,
+    steady_events: f64,
+}
+
+/// What was measured of one workload with one kind of store.
+struct Measured {
+    workload: Workload,
+    stores: Stores,
+    events: f64,
+    compared: usize,
+    ours: Vec<Run>,
+    peer: Vec<Run>,
+    limits: Vec<Limits>,
+}
+
+/// Measures, compares and prints a table for each workload.
+///
+/// # Errors
+/// If a server or a program fails, or the results differ.
+pub fn measure(binary: &Path, options: &Options) -> Result<()> {
+    streams::check(&options.peer)?;
+    let jobs: Vec<String> = options.workload.iter().map(|workload| workload.settings()).collect();
+    let bench = Bench::start(binary, &jobs.concat())?;
+    let topic = NewTopic {
+        name: PEER_RESULTS.to_owned(),
+        partitions: PARTITIONS,
+        replication: 1,
+        config: std::collections::BTreeMap::default(),
+    };
+    bench.log().create_topics(&[topic])?;
+    for (topic, share) in [(CHAT, "chat=1"), (TRADES, "trades=1")] {
+        if options.workload.iter().any(|workload| workload.topics().contains(&topic)) {
+            bench.simulate(options.events, options.rate, options.users, options.disorder_ms, share)?;
+        }
+    }
+    if options.workload.iter().any(|workload| workload.kinds().contains(&Kind::Engagement)) {
+        // Our engagement reads these too. What is of today holds back no window of the chat, which is of long ago.
+        bench.simulate_now(400, "reactions=1,viewers=1")?;
+    }
+    let mut all = Vec::new();
+    for workload in &options.workload {
+        for stores in &options.stores {
+            let measured = measure_one(&bench, options, *workload, *stores)?;
+            report::print(&measured, options)?;
+            all.push(measured);
+        }
+    }
+    if let Some(file) = &options.json {
+        std::fs::write(file, format!("{:#}\n", report::json(&all, options)))?;
+    }
+    bench.stop()
+}
+
+fn measure_one(bench: &Bench, options: &Options, workload: Workload, stores: Stores) -> Result<Measured> {
+    let events = bench.records(workload.topics())? as f64;
+    let mut measured =
+        Measured { workload, stores, events, compared: 0, ours: vec![], peer: vec![], limits: vec![] };
+    for round in 0..options.rounds {
+        let mark = Mark::now(bench)?;
+        measured.ours.push(run_ours(bench, workload, &format!("{}-{round}", stores.name()))?);
+        measured.peer.push(run_peer(bench, options, workload, stores, round)?);
+        let (ours, peer) = mark.read_since(bench)?;
+        measured.compared += compare::compare(workload.kinds(), &ours, &peer)?;
+        measured.limits.push(limits::measure(bench, workload.topics())?);
+    }
+    Ok(measured)
+}
+
+fn run_ours(bench: &Bench, workload: Workload, name: &str) -> Result<Run> {
+    let jobs: Vec<&str> = workload.jobs().iter().map(|(job, _)| *job).collect();
+    for job in &jobs {
+        bench.run(&["jobs", "reset", job, "--to", "earliest"])?;
+    }
+    let place = format!("snapshots-{}-{name}", workload.name());
+    let started = Instant::now();
+    // Nothing is idle: a job that has read everything would go on and close windows that the peer leaves open.
+    let settings =
+        [("snapshots.place", place.as_str()), ("snapshots.every", "2s"), ("process.idle_after", "1h")];
+    let process = bench.process_jobs(&jobs, &settings)?;
+    let committed = || {
+        let of = |(job, topics): &(&str, &[&str])| bench.committed(&format!("ovation-{job}"), topics);
+        workload.jobs().iter().map(of).sum()
+    };
+    let run = until_committed(bench, workload, started, &committed, &|| process.usage())?;
+    process.stop()?;
+    Ok(run)
+}
+
+fn run_peer(
+    bench: &Bench,
+    options: &Options,
+    workload: Workload,
+    stores: Stores,
+    round: usize,
+) -> Result<Run> {
+    let (job, stores) = (workload.name(), stores.name());
+    let application = format!("peer-{job}-{stores}-{round}");
+    let state = bench.folder().join("peer");
+    let start = || {
+        streams::start(&options.peer, options.heap_mb, |command| {
+            command.args(["--workload", job, "--stores", stores, "--application", &application]);
+            command.args(["--brokers", bench.brokers(), "--registry", bench.registry()]);
+            command.args(["--results", PEER_RESULTS]).arg("--state").arg(&state);
+        })
+    };
+    let committed = || bench.committed(&application, workload.topics());
+    let started = Instant::now();
+    let mut process = start()?;
+    if options.kill_peer {
+        let half = bench.records(workload.topics())? / 2;
+        while committed()? < half {
+            process.usage()?;
+            ensure!(started.elapsed() < DEADLINE, "{application} does not come to half of its records");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        drop(process);
+        process = start()?;
+    }
+    let run = until_committed(bench, workload, started, &committed, &|| process.usage())?;
+    process.stop()?;
+    std::fs::remove_dir_all(&state)?;
+    Ok(run)
+}
+
+fn until_committed(
+    bench: &Bench,
+    workload: Workload,
+    started: Instant,
+    committed: &dyn Fn() -> Result<i64>,
+    usage: &dyn Fn() -> Result<Usage>,
+) -> Result<Run> {
+    let all = bench.records(workload.topics())?;
+    let mut first = None;
+    loop {
+        let committed = committed()?;
+        let (wall_s, used) = (started.elapsed().as_secs_f64(), usage()?);
+        let (first_wall_s, first_cpu_s, first_events) = if committed > 0 && committed < all {
+            *first.get_or_insert((wall_s, used.cpu_s, committed))
+        } else {
+            first.unwrap_or_default()
+        };
+        if committed >= all {
+            return Ok(Run {
+                wall_s,
+                cpu_s: used.cpu_s,
+                peak_bytes: used.peak_bytes,
+                steady_wall_s: wall_s - first_wall_s,
+                steady_cpu_s: used.cpu_s - first_cpu_s,
+                steady_events: (all - first_events) as f64,
+            });
+        }
+        ensure!(
+            started.elapsed() < DEADLINE,
+            "{} has committed {committed} of {all} records",
+            workload.name()
+        );
+        std::thread::sleep(LOOK_EVERY);
+    }
+}

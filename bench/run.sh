@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Measures and writes bench/RESULTS.md and bench/results.json. `make bench` builds what it needs. EVENTS, ROUNDS and STORES may be set.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+harness=target/release/harness
+events=${EVENTS:-3000000} rounds=${ROUNDS:-3} stores=${STORES:-memory,rocksdb}
+results=$(mktemp)
+trap 'rm -f "$results"' EXIT
+
+said() { # command: its standard output goes into the results too
+  printf '\n```\n$ %s\n' "$*" >>"$results"
+  "$@" | tee -a "$results"
+  printf '```\n' >>"$results"
+}
+
+version() { # of a Maven property of the peer
+  sed -n "s/.*<$1.version>\(.*\)<.*/\1/p" bench/peers/kafka-streams/pom.xml
+}
+
+cat >"$results" <<END
+# Measured by \`make bench\`
+
+Written by \`bench/run.sh\`; what the figures mean is in the heads of \`bench/harness/src/peers.rs\`, \`sink.rs\` and \`fanout.rs\`, how the jobs
+are written for Kafka Streams in \`bench/peers/kafka-streams\`. All numbers of the first part are in \`bench/results.json\`.
+
+- $(date -u +%Y-%m-%d), commit $(git describe --always --dirty 2>/dev/null || echo unknown)
+- $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores, $(awk '/^MemTotal/ { printf "%.0f GB", $2 / 1e6 }' /proc/meminfo),
+  Linux $(uname -r); broker, both programs and clients all on it
+- $(rustc --version); $(java -version 2>&1 | head -n 1)
+- Apache Kafka and Kafka Streams $(version kafka), Avro for Java $(version avro)
+
+## Beside Kafka Streams
+
+Both read the same topics on one broker in turns, exactly once, with a commit every 100 ms, and find the same: no speed is shown before the
+results of each round were compared. Ovation also remembers event ids to drop duplicates and writes labels and ranks before; it keeps
+snapshots every 2 s where Kafka Streams keeps a changelog. A figure of a whole run has the start of the program and, of Java, its
+compiling in it; the steady ones begin with the first commit. "only reading" and "and decoding" are our reader and decoder without a job.
+END
+said "$harness" peers --events "$events" --rounds "$rounds" --stores "$stores" --json bench/results.json
+printf '\n## Raw chat into ClickHouse, beside its own Kafka table\n' >>"$results"
+said "$harness" sink
+printf '\n## Live frames to many clients\n' >>"$results"
+said "$harness" fanout
+cp "$results" bench/RESULTS.md
