@@ -37,15 +37,15 @@ $(PEER)/target/peer.jar: $(PEER)/pom.xml $(shell find $(PEER)/src schemas/avro -
 peers: export OVATION_SETUP_FOR_BENCH := 1
 peers: $(PEER)/target/peer.jar ## build the benchmark's jobs for Kafka Streams
 
-bench: build peers ## measure beside Kafka Streams and other peers; writes bench/RESULTS.md and bench/results.json
-	cargo build --release --locked --package harness
+bench: web peers ## measure beside Kafka Streams and other peers; takes two hours, writes bench/RESULTS.md and bench/results/
+	cargo build --release --locked --workspace
 	bench/run.sh
 
 # Six minutes of event time, so that windows move on and what is old leaves them; some events too late.
-QUICK := --events 100000 --rate 250 --users 5000 --disorder-ms 3000 --rounds 1
+QUICK := --events 100000 --rate 250 --users 5000 --disorder-ms 3000 --rounds 1 --snapshots-every 2s
 
-bench-quick: build peers ## whether Kafka Streams finds the same, on little data; the speeds say nothing
-	cargo build --release --locked --package harness
+bench-quick: web peers ## whether Kafka Streams finds the same, on little data; the speeds say nothing
+	cargo build --release --locked --workspace
 	target/release/harness peers $(QUICK)
 	target/release/harness peers $(QUICK) --workload w4 --stores rocksdb --kill-peer
 

@@ -14,7 +14,7 @@ fn kafka_streams_finds_the_same() {
     let peer = root.join("bench/peers/kafka-streams/target");
     let size =
         ["--events", "40000", "--rate", "100", "--users", "5000", "--disorder-ms", "3000", "--rounds", "1"];
-    let what = ["--workload", "w4", "--stores", "memory", "--kill-peer", "--heap-mb", "1024"];
+    let what = ["--workload", "w4", "--kill-peer", "--heap-mb", "1024", "--snapshots-every", "2s"];
     let mut arguments = vec!["harness", "--binary", env!("CARGO_BIN_EXE_ovation"), "peers"];
     arguments.extend(size.iter().chain(&what));
     arguments.extend(["--peer", peer.to_str().expect("a path")]);

@@ -44,6 +44,7 @@ const PURE: [(&str, &[&str]); 2] = [
             "libm",
             "rustc-hash",
             "serde",
+            "smallvec",
             "thiserror",
             "twox-hash",
             "unicode-normalization",

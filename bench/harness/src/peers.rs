@@ -66,6 +66,9 @@ pub struct Options {
     /// The most heap that the peer may take, in MB.
     #[arg(long, default_value_t = 6_144)]
     heap_mb: u32,
+    /// How often our job takes snapshots.
+    #[arg(long, default_value = "30s")]
+    snapshots_every: String,
     /// Kill the peer half-way and start it again: its results must be the same. Its speeds then say nothing.
     #[arg(long)]
     kill_peer: bool,
@@ -214,7 +217,7 @@ fn measure_one(bench: &Bench, options: &Options, workload: Workload, stores: Sto
         Measured { workload, stores, events, compared: 0, ours: vec![], peer: vec![], limits: vec![] };
     for round in 0..options.rounds {
         let mark = Mark::now(bench)?;
-        measured.ours.push(run_ours(bench, workload, &format!("{}-{round}", stores.name()))?);
+        measured.ours.push(run_ours(bench, options, workload, &format!("{}-{round}", stores.name()))?);
         measured.peer.push(run_peer(bench, options, workload, stores, round)?);
         let (ours, peer) = mark.read_since(bench)?;
         measured.compared += compare::compare(workload.kinds(), &ours, &peer)?;
@@ -223,7 +226,7 @@ fn measure_one(bench: &Bench, options: &Options, workload: Workload, stores: Sto
     Ok(measured)
 }
 
-fn run_ours(bench: &Bench, workload: Workload, name: &str) -> Result<Run> {
+fn run_ours(bench: &Bench, options: &Options, workload: Workload, name: &str) -> Result<Run> {
     let jobs: Vec<&str> = workload.jobs().iter().map(|(job, _)| *job).collect();
     for job in &jobs {
         bench.run(&["jobs", "reset", job, "--to", "earliest"])?;
@@ -231,8 +234,11 @@ fn run_ours(bench: &Bench, workload: Workload, name: &str) -> Result<Run> {
     let place = format!("snapshots-{}-{name}", workload.name());
     let started = Instant::now();
     // Nothing is idle: a job that has read everything would go on and close windows that the peer leaves open.
-    let settings =
-        [("snapshots.place", place.as_str()), ("snapshots.every", "2s"), ("process.idle_after", "1h")];
+    let settings = [
+        ("snapshots.place", place.as_str()),
+        ("snapshots.every", &options.snapshots_every),
+        ("process.idle_after", "1h"),
+    ];
     let process = bench.process_jobs(&jobs, &settings)?;
     let committed = || {
         let of = |(job, topics): &(&str, &[&str])| bench.committed(&format!("ovation-{job}"), topics);
