@@ -116,7 +116,8 @@ export function marketRows(state: State): MarketRow[] {
     if (!newest) continue;
     const market = `${newest.venue}:${newest.symbol}`;
     const known = rows.get(market);
-    const isNewer = !known || newest.as_of > known.last.as_of || (newest.as_of === known.last.as_of && newest.window_end > known.last.window_end);
+    // in the last hour of a day its candle and the day's end together
+    const isNewer = !known || (newest.as_of - known.last.as_of || newest.window_end - known.last.window_end || known.last.interval_s - newest.interval_s) > 0;
     const isLonger = !known || newest.interval_s > known.changeS;
     rows.set(market, {
       market,

@@ -222,7 +222,7 @@ async function marketsAreTheSnapshots(page) {
   const names = [...new Set(known.map((candle) => `${candle.venue}:${candle.symbol}`))].sort();
   assert.deepEqual(await texts(page, "#market-rows bdi"), names);
   const day = known.filter((candle) => candle.interval_s === 86_400).map((candle) => {
-    const last = known.filter((one) => one.symbol === candle.symbol).toSorted((a, b) => a.as_of - b.as_of || a.window_end - b.window_end).at(-1);
+    const last = known.filter((one) => one.symbol === candle.symbol).toSorted((a, b) => a.as_of - b.as_of || a.window_end - b.window_end || b.interval_s - a.interval_s).at(-1);
     return [candle.symbol, Number(last.close), Number(last.close) / Number(candle.open) - 1];
   }).sort(([a], [b]) => (a < b ? -1 : 1));
   assert.deepEqual((await texts(page, '#market-rows [data-cell="last"]')).map(numberIn), day.map(([, last]) => last));
