@@ -59,24 +59,25 @@ impl Pane {
         let mut new_user = None;
         // Where the largest is to be found again, what came anonymously is held under no name.
         let is_anonymous_held = rules.scoring == Scoring::Largest;
-        let anonymous = || is_anonymous_held.then(|| Arc::from(""));
-        let user = gain.user.map(Arc::clone).or_else(anonymous).filter(|_| rules.keeps_users);
-        if let Some(user) = user {
+        let user = gain.user.map(|user| &**user).or(is_anonymous_held.then_some(""));
+        let name = || gain.user.map_or_else(|| Arc::from(""), Arc::clone);
+        if let Some(user) = user.filter(|_| rules.keeps_users) {
             let users = cell.users.get_or_insert_default();
-            let held = match users.entry_ref(&*user) {
+            let held = match users.entry_ref(user) {
                 EntryRef::Occupied(entry) => {
                     let held = entry.into_mut();
                     held.add(rules.scoring, gain.value, gain.event_time);
                     held
                 }
                 EntryRef::Vacant(entry) => {
-                    new_user = Some(Arc::clone(&user));
+                    let name = name();
+                    new_user = Some(Arc::clone(&name));
                     self.entries += 1;
-                    entry.insert_with_key(Arc::clone(&user), Held::new(gain.value, gain.event_time))
+                    entry.insert_with_key(name, Held::new(gain.value, gain.event_time))
                 }
             };
             if rules.is_tracked && !std::mem::replace(&mut held.is_unsaved, true) {
-                self.unsaved.push(PaneKey::User { item: Arc::clone(key), user });
+                self.unsaved.push(PaneKey::User { item: Arc::clone(key), user: name() });
             }
         }
         cell.add(rules.scoring, gain.value, gain.event_time);
