@@ -172,6 +172,9 @@ pub struct SimulateArguments {
     /// Users.
     #[arg(long, default_value_t = 20_000, value_name = "N")]
     pub users: u32,
+    /// Users who write in each channel, some far more often than others (Zipf).
+    #[arg(long, default_value_t = 2_000, value_name = "N")]
+    pub regulars: u32,
     /// Traded symbols.
     #[arg(long, default_value_t = 4, value_name = "N")]
     pub symbols: u32,

@@ -86,6 +86,20 @@ fn shares_divide_the_rate() {
 }
 
 #[test]
+fn so_many_write_in_a_channel() {
+    let options = SimulatorOptions { channels: 2, regulars: 3, ..options() };
+    let mut messages: BTreeMap<(String, Option<String>), usize> = BTreeMap::new();
+    for event in &of(&run(options), Topic::Chat) {
+        let header = event.header();
+        *messages.entry((header.channel_id.to_owned(), header.user_id.map(str::to_owned))).or_default() += 1;
+    }
+    let regulars = messages.values().filter(|count| **count > 100).count();
+    let spam: usize = messages.values().filter(|count| **count <= 100).sum();
+    assert_eq!(regulars, 2 * 3);
+    assert!(spam * 20 < messages.values().sum(), "{spam} messages are of others");
+}
+
+#[test]
 fn channels_have_a_zipf_popularity() {
     let events = run(options());
     let mut by_channel: BTreeMap<&str, f64> = BTreeMap::new();
@@ -300,6 +314,7 @@ fn options_that_contradict_each_other_are_refused() {
     let refused = |options: SimulatorOptions| Simulator::new(options).err().expect("it is refused");
     assert_eq!(refused(SimulatorOptions { channels: 0, ..options() }), InvalidOptions::Zero("channels"));
     assert_eq!(refused(SimulatorOptions { users: 0, ..options() }), InvalidOptions::Zero("users"));
+    assert_eq!(refused(SimulatorOptions { regulars: 0, ..options() }), InvalidOptions::Zero("regulars"));
     assert_eq!(refused(SimulatorOptions { symbols: 0, ..options() }), InvalidOptions::Zero("symbols"));
     let no_rate = SimulatorOptions { events_per_second: 0, ..options() };
     assert_eq!(refused(no_rate), InvalidOptions::Zero("events_per_second"));

@@ -15,9 +15,12 @@ mod live;
 mod meter;
 mod ovation;
 mod peers;
+mod publish;
 mod recovery;
+mod scaling;
 mod seen;
 mod sink;
+mod users;
 mod warehouse;
 
 use std::ffi::OsString;
@@ -57,6 +60,12 @@ enum What {
     Live(live::Options),
     /// The same jobs on Kafka Streams, interleaved; the results are compared first.
     Peers(peers::Options),
+    /// From when a result can be known to when it is committed, at shares of the greatest rate, beside Kafka Streams.
+    Latency(peers::latency::Options),
+    /// A rolling board with few and with many users: cost of an event, memory of a key.
+    Users(users::Options),
+    /// A rolling board with more partitions, worker threads and processes.
+    Scaling(scaling::Options),
 }
 
 /// Does what the command line says; its first argument is the program's name.
@@ -78,5 +87,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<()> 
         What::Fanout(options) => fanout::measure(&binary, &options),
         What::Live(options) => live::measure(&binary, &options),
         What::Peers(options) => peers::measure(&binary, &options),
+        What::Latency(options) => peers::latency::measure(&binary, &options),
+        What::Users(options) => users::measure(&binary, &options),
+        What::Scaling(options) => scaling::measure(&binary, &options),
     }
 }

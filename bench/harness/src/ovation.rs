@@ -14,7 +14,7 @@ use kafka::{Log as _, TopicPartition};
 
 use crate::meter::{Usage, usage};
 
-/// Partitions of each topic, and so shards.
+/// Partitions of each topic, and so shards, unless others are asked for.
 pub const PARTITIONS: i32 = 4;
 /// Chat, the input of the boards that are measured.
 pub const CHAT: &str = "events.chat";
@@ -39,6 +39,7 @@ pub struct Bench {
     log: BrokerLog,
     stack: Stack,
     folder: tempfile::TempDir,
+    partitions: i32,
 }
 
 /// A process of the program.
@@ -53,6 +54,14 @@ impl Bench {
     /// # Errors
     /// What could not be started, with the last lines of its log.
     pub fn start(binary: &Path, jobs: &str) -> Result<Self> {
+        Bench::start_with(binary, jobs, PARTITIONS)
+    }
+
+    /// The same with so many partitions of each topic.
+    ///
+    /// # Errors
+    /// What could not be started, with the last lines of its log.
+    pub fn start_with(binary: &Path, jobs: &str, partitions: i32) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let options = StackOptions::new(folder.path().join("stack"))
             .with_kafka(Part::Free)
@@ -60,13 +69,13 @@ impl Bench {
             .with_server_command(vec![binary.into(), "devstack".into()]);
         let stack = Stack::start(options)?;
         let settings = format!(
-            "[kafka]\nbrokers = \"{}\"\npartitions = {PARTITIONS}\n[schema_registry]\nurl = \"{}\"\n{jobs}",
+            "[kafka]\nbrokers = \"{}\"\npartitions = {partitions}\n[schema_registry]\nurl = \"{}\"\n{jobs}",
             stack.kafka_brokers(),
             stack.registry_url()
         );
         std::fs::write(folder.path().join("ovation.toml"), settings)?;
         let log = BrokerLog::new(BrokerOptions::new(stack.kafka_brokers()))?;
-        let bench = Bench { binary: binary.to_owned(), log, stack, folder };
+        let bench = Bench { binary: binary.to_owned(), log, stack, folder, partitions };
         bench.run(&["topics", "apply"])?;
         bench.run(&["schemas", "register"])?;
         Ok(bench)
@@ -82,7 +91,7 @@ impl Bench {
         self.folder.path()
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
         command.args(arguments).current_dir(self.folder.path());
         command
@@ -127,72 +136,11 @@ impl Bench {
     /// # Errors
     /// If somebody stays in it, or the broker cannot be reached.
     pub fn forget_group(&self, group: &str) -> Result<()> {
-        let partitions = partitions(&[CHAT]);
+        let partitions = self.partitions_of(&[CHAT]);
         if self.log.group_positions(group, &partitions)?.iter().all(Option::is_none) {
             return Ok(());
         }
         Ok(self.log.delete_group(group)?)
-    }
-
-    /// Starts publishing so many messages as they happen, at a rate in events a second.
-    ///
-    /// # Errors
-    /// If it cannot be started.
-    pub fn start_simulating_chat(&self, count: u64, rate: u64) -> Result<Child> {
-        self.start_simulating_of(count, rate, &["--shares", "chat=1"])
-    }
-
-    /// The same with events of all kinds.
-    ///
-    /// # Errors
-    /// If it cannot be started.
-    pub fn start_simulating(&self, count: u64, rate: u64) -> Result<Child> {
-        self.start_simulating_of(count, rate, &[])
-    }
-
-    fn start_simulating_of(&self, count: u64, rate: u64, more: &[&str]) -> Result<Child> {
-        let [count, rate] = [count.to_string(), rate.to_string()];
-        let size = ["produce", "simulate", "--count", &count, "--rate", &rate];
-        let world = ["--channels", "1000", "--users", "100000"];
-        Ok(self.command(&[&size[..], &world, more].concat()).stdout(Stdio::null()).spawn()?)
-    }
-
-    /// Publishes so many messages of so many users in 1,000 channels, `rate` a second of event time. The times are past, or they
-    /// would be cut off as from the future.
-    ///
-    /// # Errors
-    /// If it fails, with what it said.
-    pub fn simulate_chat(&self, count: u64, users: u32, rate: u32) -> Result<()> {
-        let [count, users, rate] = [count.to_string(), users.to_string(), rate.to_string()];
-        let size = ["--unpaced", "--count", &count, "--rate", &rate, "--start", "1700000040000"];
-        let world = ["--channels", "1000", "--users", &users, "--shares", "chat=1"];
-        self.run(&[&["produce", "simulate"], &size[..], &world].concat())?;
-        Ok(())
-    }
-
-    /// Publishes so many events of one kind in the same world, some of them out of order. `share` names the kind.
-    ///
-    /// # Errors
-    /// If it fails, with what it said.
-    pub fn simulate(&self, count: u64, rate: u32, users: u32, disorder_ms: u32, share: &str) -> Result<()> {
-        let [count, rate, users] = [count.to_string(), rate.to_string(), users.to_string()];
-        let disorder_ms = disorder_ms.to_string();
-        let size = ["--unpaced", "--count", &count, "--rate", &rate, "--start", "1700000040000"];
-        let world = ["--channels", "1000", "--users", &users, "--symbols", "100", "--shares", share];
-        let order = ["--disorder-ms", &disorder_ms];
-        self.run(&[&["produce", "simulate"], &size[..], &world, &order].concat())?;
-        Ok(())
-    }
-
-    /// Publishes so many events in the same channels as of now.
-    ///
-    /// # Errors
-    /// If it fails, with what it said.
-    pub fn simulate_now(&self, count: u64, shares: &str) -> Result<()> {
-        let count = count.to_string();
-        let size = ["produce", "simulate", "--unpaced", "--count", &count, "--rate", "1000"];
-        self.run(&[&size[..], &["--channels", "1000", "--shares", shares]].concat())?;
-        Ok(())
     }
 
     /// Starts `ovation process JOB` with these keys of the configuration set.
@@ -257,7 +205,7 @@ impl Bench {
     /// # Errors
     /// If the broker cannot be reached.
     pub fn records(&self, topics: &[&str]) -> Result<i64> {
-        let (mut sum, partitions) = (0, partitions(topics));
+        let (mut sum, partitions) = (0, self.partitions_of(topics));
         for partition in &partitions {
             let (start, end) = self.log.offsets(partition)?;
             sum += end - start;
@@ -270,7 +218,7 @@ impl Bench {
     /// # Errors
     /// If the broker cannot be reached.
     pub fn committed(&self, group: &str, topics: &[&str]) -> Result<i64> {
-        let positions = self.log.group_positions(group, &partitions(topics))?;
+        let positions = self.log.group_positions(group, &self.partitions_of(topics))?;
         Ok(positions.iter().flatten().map(|committed| committed.offset).sum())
     }
 
@@ -291,6 +239,12 @@ impl Bench {
         }
     }
 
+    fn partitions_of(&self, topics: &[&str]) -> Vec<TopicPartition> {
+        let of_topic =
+            |topic: &&str| (0..self.partitions).map(|number| TopicPartition::new(*topic, number)).collect();
+        topics.iter().flat_map::<Vec<_>, _>(of_topic).collect()
+    }
+
     /// Ends the servers.
     ///
     /// # Errors
@@ -305,13 +259,6 @@ fn with(mut command: Command, settings: &[(&str, &str)]) -> Command {
     let key = |key: &str| format!("OVATION__{}", key.to_uppercase().replace('.', "__"));
     command.envs(settings.iter().map(|(name, value)| (key(name), *value)));
     command
-}
-
-fn partitions(topics: &[&str]) -> Vec<TopicPartition> {
-    topics
-        .iter()
-        .flat_map(|topic| (0..PARTITIONS).map(|partition| TopicPartition::new(*topic, partition)))
-        .collect()
 }
 
 impl Process {

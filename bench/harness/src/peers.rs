@@ -6,11 +6,13 @@
 //! that round were compared, and a comparison that compared nothing fails. Does not know: how either side does it.
 
 mod compare;
+pub mod latency;
 mod limits;
 mod report;
 mod results;
 mod streams;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -19,15 +21,18 @@ use clap::{Args, ValueEnum};
 use kafka::broker::NewTopic;
 
 use crate::meter::Usage;
-use crate::ovation::{Bench, CHAT, PARTITIONS, ROLLING_BOARD};
+use crate::ovation::{Bench, CHAT, PARTITIONS, Process, ROLLING_BOARD};
 use compare::Kind;
 use limits::Limits;
 use results::Mark;
+use streams::Streams;
 
 /// What trades are read from.
 const TRADES: &str = "events.trades";
 /// Where the peer writes.
 const PEER_RESULTS: &str = "peers.results";
+/// Where it keeps its state, in the folder of the measurement.
+const PEER_STATE: &str = "peer";
 /// Bounds of state that this data does not reach, so that both sides are exact.
 const UNBOUNDED: &str = "entries_max = 100000000\n";
 const ENGAGEMENT: &str = "[jobs.JOB.engagement]\nwindow = \"1m\"\nemit_every = \"1m\"\ndistinct_max = 1000000\n\
@@ -181,13 +186,7 @@ pub fn measure(binary: &Path, options: &Options) -> Result<()> {
     streams::check(&options.peer)?;
     let jobs: Vec<String> = options.workload.iter().map(|workload| workload.settings()).collect();
     let bench = Bench::start(binary, &jobs.concat())?;
-    let topic = NewTopic {
-        name: PEER_RESULTS.to_owned(),
-        partitions: PARTITIONS,
-        replication: 1,
-        config: std::collections::BTreeMap::default(),
-    };
-    bench.log().create_topics(&[topic])?;
+    create_results(&bench)?;
     for (topic, share) in [(CHAT, "chat=1"), (TRADES, "trades=1")] {
         if options.workload.iter().any(|workload| workload.topics().contains(&topic)) {
             bench.simulate(options.events, options.rate, options.users, options.disorder_ms, share)?;
@@ -211,6 +210,13 @@ pub fn measure(binary: &Path, options: &Options) -> Result<()> {
     bench.stop()
 }
 
+/// Creates the topic that the peer writes to.
+fn create_results(bench: &Bench) -> Result<()> {
+    let (name, config) = (PEER_RESULTS.to_owned(), BTreeMap::default());
+    bench.log().create_topics(&[NewTopic { name, partitions: PARTITIONS, replication: 1, config }])?;
+    Ok(())
+}
+
 fn measure_one(bench: &Bench, options: &Options, workload: Workload, stores: Stores) -> Result<Measured> {
     let events = bench.records(workload.topics())? as f64;
     let mut measured =
@@ -231,15 +237,8 @@ fn run_ours(bench: &Bench, options: &Options, workload: Workload, name: &str) ->
     for job in &jobs {
         bench.run(&["jobs", "reset", job, "--to", "earliest"])?;
     }
-    let place = format!("snapshots-{}-{name}", workload.name());
     let started = Instant::now();
-    // Nothing is idle: a job that has read everything would go on and close windows that the peer leaves open.
-    let settings = [
-        ("snapshots.place", place.as_str()),
-        ("snapshots.every", &options.snapshots_every),
-        ("process.idle_after", "1h"),
-    ];
-    let process = bench.process_jobs(&jobs, &settings)?;
+    let process = start_ours(bench, options, workload, name)?;
     let committed = || {
         let of = |(job, topics): &(&str, &[&str])| bench.committed(&format!("ovation-{job}"), topics);
         workload.jobs().iter().map(of).sum()
@@ -249,6 +248,18 @@ fn run_ours(bench: &Bench, options: &Options, workload: Workload, name: &str) ->
     Ok(run)
 }
 
+fn start_ours(bench: &Bench, options: &Options, workload: Workload, name: &str) -> Result<Process> {
+    let jobs: Vec<&str> = workload.jobs().iter().map(|(job, _)| *job).collect();
+    let place = format!("snapshots-{}-{name}", workload.name());
+    // Nothing is idle: a job that has read everything would go on and close windows that the peer leaves open.
+    let settings = [
+        ("snapshots.place", place.as_str()),
+        ("snapshots.every", &options.snapshots_every),
+        ("process.idle_after", "1h"),
+    ];
+    bench.process_jobs(&jobs, &settings)
+}
+
 fn run_peer(
     bench: &Bench,
     options: &Options,
@@ -256,16 +267,8 @@ fn run_peer(
     stores: Stores,
     round: usize,
 ) -> Result<Run> {
-    let (job, stores) = (workload.name(), stores.name());
-    let application = format!("peer-{job}-{stores}-{round}");
-    let state = bench.folder().join("peer");
-    let start = || {
-        streams::start(&options.peer, options.heap_mb, |command| {
-            command.args(["--workload", job, "--stores", stores, "--application", &application]);
-            command.args(["--brokers", bench.brokers(), "--registry", bench.registry()]);
-            command.args(["--results", PEER_RESULTS]).arg("--state").arg(&state);
-        })
-    };
+    let application = format!("peer-{}-{}-{round}", workload.name(), stores.name());
+    let start = || start_peer(bench, options, workload, stores, &application);
     let committed = || bench.committed(&application, workload.topics());
     let started = Instant::now();
     let mut process = start()?;
@@ -281,8 +284,29 @@ fn run_peer(
     }
     let run = until_committed(bench, workload, started, &committed, &|| process.usage())?;
     process.stop()?;
-    std::fs::remove_dir_all(&state)?;
+    std::fs::remove_dir_all(bench.folder().join(PEER_STATE))?;
     Ok(run)
+}
+
+fn start_peer(
+    bench: &Bench,
+    options: &Options,
+    workload: Workload,
+    stores: Stores,
+    application: &str,
+) -> Result<Streams> {
+    streams::start(&options.peer, options.heap_mb, |command| {
+        command.args([
+            "--workload",
+            workload.name(),
+            "--stores",
+            stores.name(),
+            "--application",
+            application,
+        ]);
+        command.args(["--brokers", bench.brokers(), "--registry", bench.registry()]);
+        command.args(["--results", PEER_RESULTS]).arg("--state").arg(bench.folder().join(PEER_STATE));
+    })
 }
 
 fn until_committed(

@@ -68,6 +68,7 @@ fn simulator_options(arguments: &SimulateArguments) -> Result<SimulatorOptions> 
         count: arguments.count,
         channels: arguments.channels,
         users: arguments.users,
+        regulars: arguments.regulars,
         symbols: arguments.symbols,
         shares: shares.unwrap_or_default(),
         disorder_max_ms: arguments.disorder_ms,

@@ -9,9 +9,6 @@ use super::draw::{Draw, Zipf, mix};
 use super::phrases::{FIRST_NAMES, LAST_NAMES};
 
 pub(super) const SOURCE: &str = "simulator";
-/// Of a channel's audience so many write, by Zipf's law.
-const REGULARS_MAX: u32 = 2_000;
-
 pub(super) struct Cast {
     run: String,
     channels: Vec<String>,
@@ -30,13 +27,14 @@ pub(super) struct Member {
 }
 
 impl Cast {
-    pub(super) fn new(seed: u64, start: Timestamp, channels: u32, users: u32) -> Self {
+    /// `regulars`: so many of a channel's audience write, by Zipf's law.
+    pub(super) fn new(seed: u64, start: Timestamp, channels: u32, users: u32, regulars: u32) -> Self {
         let run = mix(seed, start.micros() as u64) >> 32;
         Cast {
             run: format!("{SOURCE}:{run:08x}"),
             channels: (1..=channels).map(|number| format!("{SOURCE}:channel-{number}")).collect(),
             popularity: Zipf::new(channels),
-            regulars: Zipf::new(users.min(REGULARS_MAX)),
+            regulars: Zipf::new(users.min(regulars)),
             users,
         }
     }

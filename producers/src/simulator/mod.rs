@@ -60,7 +60,7 @@ impl Simulator {
             end: options.event_count(),
             made: 0,
             kinds: draw(Concern::Kinds),
-            cast: Cast::new(seed, start, options.channels, options.users),
+            cast: Cast::new(seed, start, options.channels, options.users, options.regulars),
             spotlight: Spotlight::new(draw(Concern::Spotlight), start),
             viewers: Viewers::new(draw(Concern::Viewers)),
             chat: Chat::new(draw(Concern::Chat), draw(Concern::Spam), options.channels),

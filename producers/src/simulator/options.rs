@@ -22,6 +22,8 @@ pub struct SimulatorOptions {
     pub channels: u32,
     /// Users in all.
     pub users: u32,
+    /// Users who write in each channel, spammers apart, some far more often than others (Zipf); `users` at most.
+    pub regulars: u32,
     /// Traded symbols.
     pub symbols: u32,
     /// How the rate is divided among the kinds of events.
@@ -31,7 +33,7 @@ pub struct SimulatorOptions {
 }
 
 impl Default for SimulatorOptions {
-    /// 1,000 events a second in 50 channels with 20,000 users and 4 symbols, without end, in order, from 1970.
+    /// 1,000 events a second in 50 channels with 20,000 users, 2,000 regulars in each, and 4 symbols, without end, in order, from 1970.
     fn default() -> Self {
         SimulatorOptions {
             seed: 1,
@@ -41,6 +43,7 @@ impl Default for SimulatorOptions {
             count: None,
             channels: 50,
             users: 20_000,
+            regulars: 2_000,
             symbols: 4,
             shares: Shares::default(),
             disorder_max_ms: 0,
@@ -115,6 +118,7 @@ impl SimulatorOptions {
             (viewers.max(chat).max(reactions).max(trades), true, "one of the shares"),
             (self.channels, has_channels, "channels"),
             (self.users, has_channels, "users"),
+            (self.regulars, has_channels, "regulars"),
             (self.symbols, trades > 0, "symbols"),
         ];
         for (value, is_needed, name) in not_zero {
@@ -125,6 +129,7 @@ impl SimulatorOptions {
         let limits = [
             (viewers.max(chat).max(reactions).max(trades), 1_000_000, "each share"),
             (self.channels, 1_000_000, "channels"),
+            (self.regulars, 100_000_000, "regulars"),
             (self.symbols, 1_000_000, "symbols"),
             (self.disorder_max_ms, 3_600_000, "disorder_max_ms"),
         ];

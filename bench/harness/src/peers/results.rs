@@ -43,6 +43,11 @@ impl Mark {
         Ok(Mark(starts))
     }
 
+    /// Where each partition is read from.
+    pub fn starts(&self) -> &[Assignment] {
+        &self.0
+    }
+
     /// Ours and the peer's results since then. Both have ended.
     ///
     /// # Errors
@@ -51,14 +56,25 @@ impl Mark {
         let ids = Registry::new(bench.registry(), None).resolve_ids("", false)?;
         let decoder = Decoder::new(ids);
         let (mut ours, mut peer) = (Results::new(), Results::new());
-        read(bench.log(), &self.0, |topic, value| match topic {
-            "results.leaderboards" => add(&mut ours, board(&decoder.decode(value)?)),
-            "results.engagement" => add(&mut ours, engagement(&decoder.decode(value)?)),
-            "results.markets" => add(&mut ours, candle(&decoder.decode(value)?)),
-            _ => add(&mut peer, Some(of_peer(value).context("a result of the peer is not one")?)),
+        read(bench.log(), &self.0, |topic, value| {
+            let side = if topic == PEER_RESULTS { &mut peer } else { &mut ours };
+            add(side, result(&decoder, topic, value)?)
         })?;
         Ok((ours, peer))
     }
+}
+
+/// What a record says, if it is a final result.
+///
+/// # Errors
+/// If it is none at all.
+pub fn result(decoder: &Decoder, topic: &str, value: &[u8]) -> Result<Option<(Subject, Vec<String>)>> {
+    Ok(match topic {
+        "results.leaderboards" => board(&decoder.decode(value)?),
+        "results.engagement" => engagement(&decoder.decode(value)?),
+        "results.markets" => candle(&decoder.decode(value)?),
+        _ => Some(of_peer(value).context("a result of the peer is not one")?),
+    })
 }
 
 /// Reads from there on to a record that is written now.

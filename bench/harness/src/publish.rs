@@ -1,0 +1,89 @@
+//! What the simulator publishes for a measurement.
+//!
+//! Always holds: 1,000 channels, the first of which are the most popular. Does not know: who reads it.
+
+use std::process::{Child, Stdio};
+
+use anyhow::Result;
+
+use crate::ovation::Bench;
+
+impl Bench {
+    /// Starts publishing so many messages as they happen, at a rate in events a second.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn start_simulating_chat(&self, count: u64, rate: u64) -> Result<Child> {
+        self.start_simulating_of(count, rate, &["--shares", "chat=1"])
+    }
+
+    /// The same with events of all kinds.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn start_simulating(&self, count: u64, rate: u64) -> Result<Child> {
+        self.start_simulating_of(count, rate, &[])
+    }
+
+    /// The same with events of one kind, named by its share, in the world of [`Bench::simulate`].
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn start_simulating_one(&self, count: u64, rate: u64, share: &str) -> Result<Child> {
+        self.start_simulating_of(count, rate, &["--symbols", "100", "--shares", share])
+    }
+
+    fn start_simulating_of(&self, count: u64, rate: u64, more: &[&str]) -> Result<Child> {
+        let [count, rate] = [count.to_string(), rate.to_string()];
+        let size = ["produce", "simulate", "--count", &count, "--rate", &rate];
+        let world = ["--channels", "1000", "--users", "100000"];
+        Ok(self.command(&[&size[..], &world, more].concat()).stdout(Stdio::null()).spawn()?)
+    }
+
+    /// Publishes so many messages of so many users in 1,000 channels, `rate` a second of event time. The times are past, or they
+    /// would be cut off as from the future.
+    ///
+    /// # Errors
+    /// If it fails, with what it said.
+    pub fn simulate_chat(&self, count: u64, users: u32, rate: u32) -> Result<()> {
+        self.simulate_crowd(count, users, 2_000, rate)
+    }
+
+    /// The same, of which so many write in each channel.
+    ///
+    /// # Errors
+    /// If it fails, with what it said.
+    pub fn simulate_crowd(&self, count: u64, users: u32, regulars: u32, rate: u32) -> Result<()> {
+        let [count, users, rate] = [count.to_string(), users.to_string(), rate.to_string()];
+        let regulars = regulars.to_string();
+        let size = ["--unpaced", "--count", &count, "--rate", &rate, "--start", "1700000040000"];
+        let world = ["--channels", "1000", "--users", &users, "--regulars", &regulars, "--shares", "chat=1"];
+        self.run(&[&["produce", "simulate"], &size[..], &world].concat())?;
+        Ok(())
+    }
+
+    /// Publishes so many events of one kind in the same world, some of them out of order. `share` names the kind.
+    ///
+    /// # Errors
+    /// If it fails, with what it said.
+    pub fn simulate(&self, count: u64, rate: u32, users: u32, disorder_ms: u32, share: &str) -> Result<()> {
+        let [count, rate, users] = [count.to_string(), rate.to_string(), users.to_string()];
+        let disorder_ms = disorder_ms.to_string();
+        let size = ["--unpaced", "--count", &count, "--rate", &rate, "--start", "1700000040000"];
+        let world = ["--channels", "1000", "--users", &users, "--symbols", "100", "--shares", share];
+        let order = ["--disorder-ms", &disorder_ms];
+        self.run(&[&["produce", "simulate"], &size[..], &world, &order].concat())?;
+        Ok(())
+    }
+
+    /// Publishes so many events in the same channels as of now.
+    ///
+    /// # Errors
+    /// If it fails, with what it said.
+    pub fn simulate_now(&self, count: u64, shares: &str) -> Result<()> {
+        let count = count.to_string();
+        let size = ["produce", "simulate", "--unpaced", "--count", &count, "--rate", "1000"];
+        self.run(&[&size[..], &["--channels", "1000", "--shares", shares]].concat())?;
+        Ok(())
+    }
+}
