@@ -6,15 +6,14 @@
 //! whichever is less. So an event that is repeated later than that, in time or in number of events, counts twice.
 //!
 //! Always holds: what is a duplicate depends on the order within one topic's partition and on nothing else. A duplicate changes
-//! nothing: no clock, no memory. An id is kept as its 128-bit XXH3; with a million remembered, an event is wrongly taken for
-//! a duplicate with a probability of 3 in 10^33. Does not know: what becomes of an event.
+//! nothing: no clock, no memory. Ids are kept as [`Id`]. Does not know: what becomes of an event.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use hashbrown::HashTable;
 use schemas::{Timestamp, Topic};
-use twox_hash::XxHash3_128;
 
+use crate::ids::Id;
 use crate::state::bytes::{Stored, stored};
 use crate::state::{Chunk, Head, StateError, bytes_of, chunk_name};
 
@@ -46,7 +45,7 @@ pub(crate) struct Memory {
     next_number: u64,
     slices: VecDeque<Slice>,
     /// The slices' ids, one after the other.
-    ids: VecDeque<u128>,
+    ids: VecDeque<Id>,
     /// How many ids were dropped from the front so far, around 2^32.
     dropped: u32,
     /// For each id its place: the number of ids that ever came before it, around 2^32.
@@ -72,9 +71,9 @@ impl Memory {
 
     /// Remembers an event. True if it was remembered before: then nothing changes.
     pub(crate) fn is_duplicate(&mut self, event_id: &str, event_time: Timestamp) -> bool {
-        let id = XxHash3_128::oneshot(event_id.as_bytes());
+        let id = Id::of(event_id);
         let (ids, dropped) = (&self.ids, self.dropped);
-        if self.places.find(hash(id), |place| ids[place.wrapping_sub(dropped) as usize] == id).is_some() {
+        if self.places.find(id.hash(), |place| ids[place.wrapping_sub(dropped) as usize] == id).is_some() {
             return true;
         }
         self.clock = self.clock.max(event_time);
@@ -108,11 +107,11 @@ impl Memory {
         self.ids.len()
     }
 
-    fn push(&mut self, id: u128) {
+    fn push(&mut self, id: Id) {
         let place = self.dropped.wrapping_add(self.ids.len() as u32);
         self.ids.push_back(id);
         let (ids, dropped) = (&self.ids, self.dropped);
-        self.places.insert_unique(hash(id), place, |place| hash(ids[place.wrapping_sub(dropped) as usize]));
+        self.places.insert_unique(id.hash(), place, |place| ids[place.wrapping_sub(dropped) as usize].hash());
     }
 
     fn drop_slice(&mut self) {
@@ -120,7 +119,7 @@ impl Memory {
         for _ in 0..slice.count {
             let Some(id) = self.ids.pop_front() else { return };
             let dropped = self.dropped;
-            if let Ok(entry) = self.places.find_entry(hash(id), |place| *place == dropped) {
+            if let Ok(entry) = self.places.find_entry(id.hash(), |place| *place == dropped) {
                 entry.remove();
             }
             self.dropped = dropped.wrapping_add(1);
@@ -138,7 +137,7 @@ impl Memory {
         for slice in &self.slices {
             let name = slice_name(prefix, slice.number);
             let end = start + slice.count as usize;
-            let bytes = || self.ids.range(start..end).flat_map(|id| id.to_le_bytes()).collect();
+            let bytes = || self.ids.range(start..end).flat_map(|id| id.to_bytes()).collect();
             let bytes = (!is_known(&name, slice.count)).then(bytes);
             chunks.push(Chunk { name, version: slice.count, bytes });
             start = end;
@@ -172,7 +171,7 @@ impl Memory {
             if ids.len() as u64 != count || !rest.is_empty() {
                 return Err(StateError::new(&name, "has more or fewer ids than it should"));
             }
-            ids.iter().for_each(|id| self.push(u128::from_le_bytes(*id)));
+            ids.iter().for_each(|id| self.push(Id::from_bytes(*id)));
         }
         Ok(())
     }
@@ -185,11 +184,6 @@ pub(crate) fn prefix(topic: Topic) -> String {
 
 fn slice_name(prefix: &str, number: u64) -> String {
     format!("{prefix}/slice.{number}")
-}
-
-/// The fingerprint is a good hash already.
-fn hash(id: u128) -> u64 {
-    id as u64
 }
 
 #[cfg(test)]

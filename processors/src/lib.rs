@@ -12,6 +12,7 @@ mod dedup;
 pub mod driver;
 mod engagement;
 pub mod explain;
+mod ids;
 pub mod job;
 mod leaderboards;
 mod maps;

@@ -218,10 +218,12 @@ impl Candles {
         for series in &mut self.series {
             series.window_end = tick_at_or_after(tick, series.interval_micros);
         }
-        for entry in self.pending.take(tick) {
+        let mut entries = self.pending.take(tick);
+        for entry in entries.drain(..) {
             let (market, trade) = entry.value;
             self.absorb(market, &trade);
         }
+        self.pending.reuse(entries);
         let mut shown = std::mem::take(&mut self.changed);
         let is_final = |series: &&mut Series| series.window_end == tick;
         for series in self.series.iter_mut().filter(is_final) {

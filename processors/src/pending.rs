@@ -45,6 +45,8 @@ pub(crate) struct Pending<T> {
     len: usize,
     /// Ticks up to this one were taken, and nothing can be filed for them any more.
     taken_until: Timestamp,
+    /// Room that a tick no longer needs, for the next one.
+    spare: Vec<Entry<T>>,
     /// Ticks with entries that were not saved.
     changed: BTreeSet<Timestamp>,
     journal: Journal,
@@ -58,6 +60,7 @@ impl<T> Pending<T> {
             by_tick: BTreeMap::new(),
             len: 0,
             taken_until: Timestamp::MIN,
+            spare: Vec::new(),
             changed: BTreeSet::new(),
             journal: Journal::default(),
         }
@@ -73,7 +76,7 @@ impl<T> Pending<T> {
         let tick = tick_after(entry.visible_from, self.step_micros);
         let slot = self.by_tick.entry(tick).or_insert_with(|| {
             self.changed.insert(tick);
-            Tick { entries: Vec::new(), saved_len: 0 }
+            Tick { entries: std::mem::take(&mut self.spare), saved_len: 0 }
         });
         if slot.saved_len == slot.entries.len() && slot.saved_len > 0 {
             self.changed.insert(tick);
@@ -118,8 +121,19 @@ impl<T> Pending<T> {
             self.take_part(tick)
         };
         self.len -= entries.len();
+        if entries.capacity() > 4 * entries.len().max(1_024) {
+            entries.shrink_to_fit();
+        }
         entries.sort_by_key(Entry::position);
         entries
+    }
+
+    /// Takes back what [`Pending::take`] gave, once it is empty, to fill it again: a tick is about as large as those before.
+    pub(crate) fn reuse(&mut self, entries: Vec<Entry<T>>) {
+        debug_assert!(entries.is_empty(), "nothing is filed twice");
+        if self.spare.capacity() < entries.capacity() {
+            self.spare = entries;
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use std::ops::AddAssign;
 use bytes::{Reader, Unreadable};
 
 /// The form of the chunks' bytes. It rises when an older program could not read them.
-pub const STATE_VERSION: u32 = 2;
+pub const STATE_VERSION: u32 = 3;
 
 /// A piece of state.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -178,10 +178,12 @@ impl Engagement {
             let start = end.plus_micros(-self.spec.window_micros);
             self.channels.values_mut().for_each(|channel| channel.sessions.begin_window(start));
         }
-        for entry in self.pending.take(tick) {
+        let mut entries = self.pending.take(tick);
+        for entry in entries.drain(..) {
             self.time_out_until(entry.visible_from);
             self.take_in(entry, tick);
         }
+        self.pending.reuse(entries);
         self.time_out_until(tick);
         self.reach_ages(tick);
         self.last_tick = tick;

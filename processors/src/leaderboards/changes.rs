@@ -3,14 +3,15 @@
 //! Always holds: changes come in the order of visibility, whatever brought them; what they need beyond `entries_max` is counted as
 //! forgotten. Does not know: where changes come from, and what records show.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use schemas::{LeaderboardResult, Timestamp};
 
 use super::contributions::{Change, Contribution, Retracted, group_prefix};
-use super::group::{Added, Gain, Group};
+use super::group::{Added, Gain, Group, MessageId, Remembered};
 use super::window::Window;
-use super::{Board, ONLY_PANE, Remembered, Stage};
+use super::{Board, ONLY_PANE, OldestMessage, Stage};
 use crate::windows::{Span, tick_at_or_after};
 
 impl Board {
@@ -19,7 +20,8 @@ impl Board {
         self.rules.is_tracked = self.saved.is_tracked();
         let is_first = self.spec.stage == Stage::First;
         let mut merges = Vec::new();
-        for entry in self.pending.take(tick) {
+        let mut entries = self.pending.take(tick);
+        for entry in entries.drain(..) {
             match entry.value {
                 Change::Add(contribution) if is_first => {
                     // What cannot be taken back need not be kept.
@@ -43,9 +45,12 @@ impl Board {
                 }
             }
         }
+        self.pending.reuse(entries);
         self.merge(merges);
-        while self.messages.front().is_some_and(|oldest| !self.is_remembered(oldest)) {
-            self.messages.pop_front();
+        while let Some(Reverse(oldest)) = self.oldest.peek()
+            && self.first_message(oldest).is_none()
+        {
+            self.oldest.pop();
         }
     }
 
@@ -67,13 +72,15 @@ impl Board {
     pub(super) fn add(&mut self, contribution: &Contribution) -> bool {
         while self.entry_count >= self.spec.entries_max && self.forget_oldest() {}
         let is_full = self.entry_count >= self.spec.entries_max;
-        let pane = self.saved.note(self.pane_of(contribution.event_time));
+        let pane = self.pane_of(contribution.event_time);
+        let is_pane_tracked = self.saved.note(pane);
         let gain = Gain {
             item: &contribution.item,
             label: contribution.label.as_deref(),
             value: contribution.value,
             event_time: contribution.event_time,
             pane,
+            is_pane_tracked,
             user: contribution.user.as_ref(),
         };
         let group = self.groups.entry(Arc::clone(&contribution.group)).or_default();
@@ -85,12 +92,15 @@ impl Board {
             }
             return false;
         }
-        if let Some(id) = &contribution.message
-            && group.remember(id, self.last_message + 1, &gain, self.rules.is_tracked)
-        {
-            self.last_message += 1;
-            let (group, id) = (Arc::clone(&contribution.group), Arc::clone(id));
-            self.messages.push_back(Remembered { group, pane, id, number: self.last_message });
+        if let Some(id) = contribution.message {
+            let number = self.last_message + 1;
+            let of = MessageId { id, number, open_from: self.saved.first_open_message() };
+            let remembered = group.remember(&of, &gain, self.rules);
+            self.last_message += u64::from(remembered != Remembered::Known);
+            if remembered == Remembered::First {
+                let group = Arc::clone(&contribution.group);
+                self.oldest.push(Reverse(OldestMessage { number, pane, group }));
+            }
         }
         if let Window::Session { gap_micros } = self.spec.window {
             let end = contribution.event_time.plus_micros(gap_micros);
@@ -126,19 +136,27 @@ impl Board {
         count(&mut self.item_count, &mut self.entry_count, group);
     }
 
-    fn is_remembered(&self, message: &Remembered) -> bool {
-        let group = self.groups.get(&message.group);
-        group.is_some_and(|group| group.remembers(message.pane, &message.id, message.number))
+    /// The number of the first message where that one was the first.
+    fn first_message(&self, oldest: &OldestMessage) -> Option<u64> {
+        self.groups.get(&oldest.group)?.first_message(oldest.pane)
     }
 
     /// Forgets the oldest message. False if there is none.
     fn forget_oldest(&mut self) -> bool {
-        while let Some(oldest) = self.messages.pop_front() {
+        while let Some(Reverse(oldest)) = self.oldest.pop() {
+            let Some(number) = self.first_message(&oldest) else { continue };
             let Some(group) = self.groups.get_mut(&oldest.group) else { continue };
-            if group.forget(oldest.pane, &oldest.id, oldest.number, self.rules.is_tracked) {
+            let is_oldest =
+                number == oldest.number && group.forget(oldest.pane, number, self.rules.is_tracked);
+            if is_oldest {
                 count(&mut self.item_count, &mut self.entry_count, group);
                 self.saved.note_group(&oldest.group, group);
                 self.forgotten += 1;
+            }
+            if let Some(number) = group.first_message(oldest.pane) {
+                self.oldest.push(Reverse(OldestMessage { number, ..oldest }));
+            }
+            if is_oldest {
                 return true;
             }
         }

@@ -15,6 +15,7 @@ use super::cell::Scoring;
 use super::partials::Merge;
 use super::scores::scores;
 use crate::config::{BoardGroup, BoardSource};
+use crate::ids::Id;
 use crate::state::bytes::{Reader, Stored, Unreadable, stored};
 
 /// What an event changes.
@@ -37,7 +38,7 @@ pub(super) struct Contribution {
     /// Who it is from, where that matters: a ban takes it back, or users are counted.
     pub(super) user: Option<Arc<str>>,
     /// The message it is from, where a deletion takes it back.
-    pub(super) message: Option<Arc<str>>,
+    pub(super) message: Option<Id>,
 }
 
 stored!(Contribution { group, item, label, value, event_time, user, message });
@@ -54,7 +55,7 @@ stored!(Retraction { channel, what });
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Retracted {
     /// What a message with this id brought.
-    Message(Box<str>),
+    Message(Id),
     /// What this user brought.
     User(Box<str>),
     /// What all messages brought.
@@ -149,20 +150,18 @@ impl Contributor {
         }
         let header = event.header();
         let name = self.group_name.as_str();
-        let (mut group, mut message): (Option<Arc<str>>, Option<Arc<str>>) = (None, None);
+        let message = self.keeps_messages.then(|| Id::of(header.event_id));
+        let mut group: Option<Arc<str>> = None;
         scores(spec, event, &mut |score| {
             if score.value <= 0 || (self.counts_users && header.user_id.is_none()) {
                 return;
             }
             let group = group.get_or_insert_with(|| known(name).unwrap_or_else(|| Arc::from(name)));
-            if self.keeps_messages && message.is_none() {
-                message = Some(Arc::from(header.event_id));
-            }
             let item: Arc<str> = Arc::from(score.item);
             let user = header.user_id.filter(|_| self.needs_user);
             each(Contribution {
                 user: user.map(|user| if *user == *item { Arc::clone(&item) } else { Arc::from(user) }),
-                message: message.clone(),
+                message,
                 group: Arc::clone(group),
                 item,
                 label: score.label,
@@ -179,7 +178,7 @@ pub(super) fn retraction(spec: &BoardSpec, event: &Event<'_>) -> Option<Retracti
     let of_messages = spec.source == BoardSource::Chat;
     let what = match chat.kind {
         ChatKind::MessageDeleted if of_messages => {
-            Retracted::Message(chat.target_message_id.as_deref()?.into())
+            Retracted::Message(Id::of(chat.target_message_id.as_deref()?))
         }
         ChatKind::UserBanned | ChatKind::UserTimedOut => {
             Retracted::User(chat.target_user_id.as_deref()?.into())

@@ -1,7 +1,7 @@
 //! One group's scores in the window that is open: who stands where.
 //!
 //! Always holds: an item is ranked if and only if its score is above zero, and of growths kept while anything counts; after [`Group::settle`] the places are in
-//! order; the total is the sum of all scores; `entries` counts items, cells, users in cells and messages.
+//! order; the total is the sum of all scores; `entries` counts items, cells, users in cells, messages and bans.
 //!
 //! **The order.** By score, the highest first. Among equals, by who reached that score first: of sums, the event time of the
 //! latest event that counted for the item since it has been on the board; of distinct users, that of the latest event that
@@ -17,6 +17,7 @@
 //! Does not know: windows, beyond the panes it is told to drop.
 
 mod front;
+mod messages;
 mod panes;
 pub(super) mod saved;
 
@@ -32,6 +33,7 @@ use super::growth::{Counts, Growth};
 use crate::maps::ByName;
 use crate::windows::Span;
 use front::{Front, Standing};
+pub(super) use messages::{MessageId, Remembered};
 use panes::Pane;
 pub(super) use panes::PaneKey;
 
@@ -144,7 +146,7 @@ pub(super) struct Group {
     pub(super) is_changed: bool,
     /// Whether it is among the changes that the next save writes.
     pub(super) is_unsaved: bool,
-    /// Items, cells, users in cells, and messages.
+    /// Items, cells, users in cells, messages and bans.
     pub(super) entries: usize,
     /// Items and entries when the board last counted its own.
     pub(super) counted: (usize, usize),
@@ -159,6 +161,8 @@ pub(super) struct Gain<'a> {
     pub(super) event_time: Timestamp,
     /// The start of the pane that remembers it until it expires.
     pub(super) pane: Timestamp,
+    /// Whether to remember the pane's changes for the next save.
+    pub(super) is_pane_tracked: bool,
     /// Who it is from; of those that must be known.
     pub(super) user: Option<&'a Arc<str>>,
 }

@@ -39,7 +39,8 @@ mod scores;
 mod spec;
 mod window;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -71,12 +72,12 @@ const WAITING_BYTES: usize = 200;
 /// The pane of windows that have but one.
 const ONLY_PANE: Timestamp = Timestamp::MIN;
 
-/// A message that is remembered, and where.
-struct Remembered {
-    group: Arc<str>,
-    pane: Timestamp,
-    id: Arc<str>,
+/// The first message of a group's pane; it may be gone, then the first one there is a later one.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct OldestMessage {
     number: u64,
+    pane: Timestamp,
+    group: Arc<str>,
 }
 
 /// One leaderboard for every group of a shard.
@@ -94,8 +95,8 @@ pub(crate) struct Board {
     closing: BTreeSet<(Timestamp, Arc<str>)>,
     /// Groups that changed since the last tick.
     changed: Vec<Arc<str>>,
-    /// Messages from the oldest; some are gone.
-    messages: VecDeque<Remembered>,
+    /// Of each group's panes with messages the first, from the oldest; some are gone.
+    oldest: BinaryHeap<Reverse<OldestMessage>>,
     last_message: u64,
     item_count: usize,
     entry_count: usize,
@@ -117,7 +118,7 @@ impl Board {
             window: None,
             closing: BTreeSet::new(),
             changed: Vec::new(),
-            messages: VecDeque::new(),
+            oldest: BinaryHeap::new(),
             last_message: 0,
             item_count: 0,
             entry_count: 0,
@@ -272,7 +273,7 @@ impl Board {
         self.drop_groups(|group| is_over || group.is_empty());
         if is_over {
             self.saved.expire(Timestamp::MAX);
-            self.messages.clear();
+            self.oldest.clear();
         }
     }
 

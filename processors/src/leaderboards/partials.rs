@@ -273,7 +273,8 @@ impl Board {
             });
         }
         for merge in merges.iter().filter(|merge| merge.lost > 0) {
-            let pane = self.saved.note(self.pane_of(merge.lost_at));
+            let pane = self.pane_of(merge.lost_at);
+            self.saved.note(pane);
             let Some(group) = self.groups.get_mut(&merge.group) else { continue };
             if group.lose_part(pane, &merge.item, merge.lost, self.rules)
                 && !std::mem::replace(&mut group.is_changed, true)

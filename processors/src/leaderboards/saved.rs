@@ -6,6 +6,7 @@
 //! Always holds: groups and items that are gone leave stale records behind; what tells is the window to which a group's last record
 //! belongs, whether its session is over, and whether an item has a cell. Does not know: how a group keeps its items.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use schemas::Timestamp;
 
 use super::group::saved::ITEM_KEY;
 use super::group::{Group, PaneKey};
-use super::{Board, Remembered};
+use super::{Board, OldestMessage};
 use crate::maps::value_of;
 use crate::state::bytes::{Reader, Stored, Unreadable, put_str, text};
 use crate::state::journal::{Entries, Journal};
@@ -31,6 +32,8 @@ pub(super) struct Saved {
     items: Journal,
     panes: BTreeMap<Timestamp, Journal>,
     groups: Vec<Arc<str>>,
+    /// The last message of the board that was saved.
+    last_message: u64,
     /// What groups held that are gone, though their panes are not.
     dropped: Vec<(Arc<str>, Timestamp, PaneKey)>,
 }
@@ -41,10 +44,14 @@ impl Saved {
         self.is_tracked
     }
 
-    /// Something goes into a pane. Returns the pane.
-    pub(super) fn note(&mut self, pane: Timestamp) -> Timestamp {
-        self.panes.entry(pane).or_default();
-        pane
+    /// The first message number that no save has written: lower ones get no further parts.
+    pub(super) fn first_open_message(&self) -> u64 {
+        self.last_message + 1
+    }
+
+    /// Something goes into a pane. Whether the pane's changes must be remembered: not before it was written for the first time.
+    pub(super) fn note(&mut self, pane: Timestamp) -> bool {
+        self.panes.entry(pane).or_default().has_base()
     }
 
     /// A group got a record.
@@ -86,6 +93,7 @@ impl Board {
         let scoring = self.rules.scoring;
         let (mut items, mut panes) = self.unsaved();
         let (saved, groups) = (&mut self.saved, &self.groups);
+        saved.last_message = self.last_message;
         let is_tracked = std::mem::replace(&mut saved.is_tracked, true);
         let changed = is_tracked.then_some(std::mem::take(&mut items));
         saved.items.save(&format!("{prefix}/items"), is_known, chunks, changed, |all| {
@@ -95,7 +103,8 @@ impl Board {
             }
         });
         for (start, journal) in &mut saved.panes {
-            let changed = is_tracked.then(|| panes.remove(start).unwrap_or_default());
+            let is_written = is_tracked && journal.has_base();
+            let changed = is_written.then(|| panes.remove(start).unwrap_or_default());
             journal.save(&pane_prefix(prefix, *start), is_known, chunks, changed, |all| {
                 groups.iter().for_each(|(name, group)| group.put_pane(name, *start, scoring, all));
             });
@@ -117,7 +126,7 @@ impl Board {
 
     /// What changed since the last save: of groups and items, and of each pane.
     fn unsaved(&mut self) -> (Entries, BTreeMap<Timestamp, Entries>) {
-        let scoring = self.rules.scoring;
+        let (scoring, open_from) = (self.rules.scoring, self.saved.first_open_message());
         let (mut items, mut panes) = (Entries::default(), BTreeMap::<_, Entries>::new());
         for (name, start, key) in self.saved.dropped.drain(..) {
             panes.entry(start).or_default().remove(|bytes| key.put(&name, bytes));
@@ -127,8 +136,11 @@ impl Board {
             group.is_unsaved = false;
             put_group(&name, group, &mut items);
             group.put_unsaved_items(&name, &mut items);
-            for start in group.unsaved_panes().collect::<Vec<_>>() {
-                group.put_unsaved_pane(&name, start, scoring, panes.entry(start).or_default());
+            for start in group.unsaved_panes(open_from).collect::<Vec<_>>() {
+                let is_written = self.saved.panes.get(&start).is_some_and(Journal::has_base);
+                let open_from = if is_written { open_from } else { u64::MAX };
+                let entries = panes.entry(start).or_default();
+                group.put_unsaved_pane(&name, start, scoring, open_from, entries);
             }
         }
         (items, panes)
@@ -170,6 +182,7 @@ impl Board {
                 self.group(key.str()?).restore_pane(*start, mark, key, value, scoring)
             })?;
         }
+        saved.last_message = self.last_message;
         self.saved = saved;
         self.restored().map_err(|problem| StateError::unreadable(&head_name, &problem))
     }
@@ -183,23 +196,17 @@ impl Board {
         let is_open = self.window.is_some_and(|window| self.last_tick < window.end);
         let is_forever = self.spec.window.is_forever();
         let window_end = self.window.map(|window| window.end);
-        let mut messages = Vec::new();
         self.note_window_start();
         for (name, group) in &mut self.groups {
-            let remembered = group.restored(self.spec.k, self.rules)?;
-            messages.extend(remembered.into_iter().map(|(pane, id, number)| Remembered {
-                group: Arc::clone(name),
-                pane,
-                id,
-                number,
-            }));
+            group.restored(self.spec.k, self.rules)?;
+            let first = group.first_messages();
+            let oldest = |(pane, number)| Reverse(OldestMessage { number, pane, group: Arc::clone(name) });
+            self.oldest.extend(first.map(oldest));
             group.counted = (group.len(), group.entries);
             if group.recorded_end != window_end {
                 group.revision = 0;
             }
         }
-        messages.sort_by_key(|message| message.number);
-        self.messages = messages.into();
         let last_tick = self.last_tick;
         self.groups.retain(|_, group| match group.session {
             Some(session) => session.end > last_tick,

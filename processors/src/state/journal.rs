@@ -161,6 +161,11 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
+    /// Whether the table was written.
+    pub(crate) fn has_base(&self) -> bool {
+        self.base_version > 0
+    }
+
     /// The table is empty again. Versions go on.
     pub(crate) fn clear(&mut self) {
         *self = Journal { version: self.version, ..Journal::default() };
@@ -176,10 +181,14 @@ impl Journal {
         changed: Option<Entries>,
         all: impl FnOnce(&mut Entries),
     ) {
-        let has_base = (0..self.base_parts).all(|part| is_known(&base_name(prefix, part), self.base_version));
-        let is_extended = changed.is_some_and(|changed| self.extend(changed).is_ok());
-        let run_bytes: usize = self.runs.iter().map(|run| run.bytes.len()).sum();
-        if !has_base || !is_extended || run_bytes as u64 > self.base_bytes / 2 {
+        let is_known_part = |part| is_known(&base_name(prefix, part), self.base_version);
+        let has_base = (0..self.base_parts).all(is_known_part);
+        let run_bytes = |runs: &[Run]| runs.iter().map(|run| run.bytes.len()).sum::<usize>();
+        // What is about to be outgrown need not be extended first. Runs take less room than changes, whose keys are not shortened.
+        let is_outgrown = |bytes: usize| bytes as u64 > self.base_bytes / 2;
+        let short = changed.filter(|changed| !is_outgrown(run_bytes(&self.runs) + changed.bytes.len() / 2));
+        let is_extended = has_base && short.is_some_and(|changed| self.extend(changed).is_ok());
+        if !is_extended || run_bytes(&self.runs) as u64 > self.base_bytes / 2 {
             let mut entries = Entries::default();
             all(&mut entries);
             self.rewrite(prefix, entries, chunks);

@@ -1,49 +1,45 @@
 //! The panes of a group: what each holds until it expires, and what is taken out of them before.
 //!
 //! Always holds: a message is remembered in the pane in which it counts, and what it brought is taken back once at most: with
-//! the message, its user, or the chat. Does not know: how panes add up to scores, nor the order of places.
+//! the message, its user, or the chat. A user whom a ban finds in a pane is remembered there with the ban. Does not know: how panes add up to scores, nor the order of places.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
 use hashbrown::hash_map::EntryRef;
 use rustc_hash::FxBuildHasher;
 use schemas::Timestamp;
-use smallvec::SmallVec;
 
 use super::super::cell::{Cell, Held, Scoring};
 use super::super::contributions::Retracted;
+use super::messages::{MessageId, Messages, Part, PartKey, Remembered};
 use super::{Gain, Group, Rules, touch};
-use crate::maps::ByName;
+use crate::ids::Id;
 
 /// A part of a pane that is saved under a key of its own.
 #[derive(Clone, Debug)]
 pub(in crate::leaderboards) enum PaneKey {
     Cell(Arc<str>),
-    User { item: Arc<str>, user: Arc<str> },
-    Message(Arc<str>),
-}
-
-/// A message that may be taken back.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Message {
-    pub(super) user: Option<Arc<str>>,
-    /// What it brought to which items.
-    pub(super) parts: SmallVec<[(Arc<str>, i128); 1]>,
-    /// Rises with every message of the board: the lowest is forgotten first.
-    pub(super) number: u64,
-    pub(super) is_unsaved: bool,
+    User {
+        item: Arc<str>,
+        user: Arc<str>,
+    },
+    /// A part of a message.
+    Message(PartKey),
+    Ban(Arc<str>),
 }
 
 /// The scores of one pane.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pane {
     pub(super) cells: HashMap<Arc<str>, Cell, FxBuildHasher>,
-    pub(super) messages: ByName<Message>,
-    /// The messages of each user.
-    pub(super) messages_by_user: ByName<SmallVec<[Arc<str>; 1]>>,
+    pub(super) messages: Messages,
+    /// What changed since the last save, besides messages that came.
     pub(super) unsaved: Vec<PaneKey>,
-    /// Cells, users in cells, and messages.
+    /// Parts of messages that were read and wait for the others.
+    pub(super) restored: BTreeMap<PartKey, Part>,
+    /// Cells, users in cells, messages and bans.
     pub(super) entries: usize,
 }
 
@@ -76,7 +72,7 @@ impl Pane {
                     entry.insert_with_key(name, Held::new(gain.value, gain.event_time))
                 }
             };
-            if rules.is_tracked && !std::mem::replace(&mut held.is_unsaved, true) {
+            if gain.is_pane_tracked && !std::mem::replace(&mut held.is_unsaved, true) {
                 self.unsaved.push(PaneKey::User { item: Arc::clone(key), user: name() });
             }
         }
@@ -86,29 +82,26 @@ impl Pane {
         }
         let is_changed = (cell.score, cell.reached) != before;
         let gained = cell.score - before.0;
-        if rules.is_tracked && is_changed && !std::mem::replace(&mut cell.is_unsaved, true) {
+        if gain.is_pane_tracked && is_changed && !std::mem::replace(&mut cell.is_unsaved, true) {
             self.unsaved.push(PaneKey::Cell(Arc::clone(key)));
         }
         (gained, new_user)
     }
 
-    /// Forgets a message.
-    fn forget(&mut self, id: &str, is_tracked: bool) -> Option<Message> {
-        let (name, message) = self.messages.remove_entry(id)?;
-        self.entries -= 1;
-        if let Some(user) = &message.user {
-            let is_without = self.messages_by_user.get_mut(user).is_some_and(|ids| {
-                ids.retain(|one| &**one != id);
-                ids.is_empty()
-            });
-            if is_without {
-                self.messages_by_user.remove(user);
-            }
-        }
+    /// Does something to the messages that gives the keys of parts that are gone. How many entries fewer there are.
+    fn without_messages<T>(
+        &mut self,
+        is_tracked: bool,
+        act: impl FnOnce(&mut Messages, &mut Vec<PartKey>) -> T,
+    ) -> (T, usize) {
+        let (before, mut gone) = (self.messages.len(), Vec::new());
+        let done = act(&mut self.messages, &mut gone);
         if is_tracked {
-            self.unsaved.push(PaneKey::Message(name));
+            self.unsaved.extend(gone.into_iter().map(PaneKey::Message));
         }
-        Some(message)
+        let fewer = before - self.messages.len();
+        self.entries -= fewer;
+        (done, fewer)
     }
 
     /// All that is saved of it.
@@ -118,65 +111,52 @@ impl Pane {
             names.map(|user| PaneKey::User { item: Arc::clone(item), user: Arc::clone(user) })
         });
         let cells = self.cells.keys().map(|item| PaneKey::Cell(Arc::clone(item)));
-        cells.chain(users).chain(self.messages.keys().map(|id| PaneKey::Message(Arc::clone(id))))
+        let parts = self.messages.parts_from(0).map(|part| PaneKey::Message(part.key));
+        let bans = self.messages.bans().map(|(user, _)| PaneKey::Ban(Arc::clone(user)));
+        cells.chain(users).chain(parts).chain(bans)
     }
 }
 
 impl Group {
-    /// Remembers that a message brought `value` to an item, in the pane that starts at `start`. True if it was not known; then
-    /// it has `number`.
+    /// Remembers that a message brought the gain, in its pane.
     pub(in crate::leaderboards) fn remember(
         &mut self,
-        id: &Arc<str>,
-        number: u64,
+        of: &MessageId,
         gain: &Gain<'_>,
-        is_tracked: bool,
-    ) -> bool {
-        let Some(item) = self.items.get_key_value(gain.item).map(|(key, _)| Arc::clone(key)) else {
-            return false;
-        };
-        let Some(pane) = self.panes.get_mut(&gain.pane) else { return false };
-        let (message, is_new) = match pane.messages.entry_ref(&**id) {
-            EntryRef::Occupied(entry) => (entry.into_mut(), false),
-            EntryRef::Vacant(entry) => {
-                // of one name there is one copy
-                let user = gain.user.map(|user| Arc::clone(if **user == *item { &item } else { user }));
-                if let Some(user) = &user {
-                    pane.messages_by_user.entry(Arc::clone(user)).or_default().push(Arc::clone(id));
-                }
-                pane.entries += 1;
-                self.entries += 1;
-                let message = Message { user, number, ..Message::default() };
-                (entry.insert_with_key(Arc::clone(id), message), true)
-            }
-        };
-        message.parts.push((item, gain.value));
-        if is_tracked && !std::mem::replace(&mut message.is_unsaved, true) {
-            pane.unsaved.push(PaneKey::Message(Arc::clone(id)));
-        }
-        is_new
+        rules: Rules,
+    ) -> Remembered {
+        let item = self.items.get_key_value(gain.item).map_or(gain.item, |(key, _)| key);
+        let user = gain.user.filter(|_| !rules.is_by_user).map(Arc::clone);
+        let pane = self.panes.entry(gain.pane).or_default();
+        let remembered = pane.messages.add(of, Arc::clone(item), user, gain.value);
+        let further = usize::from(remembered != Remembered::Known);
+        pane.entries += further;
+        self.entries += further;
+        remembered
     }
 
-    /// Forgets a message: it can no longer be taken back. False if it is gone already.
+    /// The number of the first message that is remembered in the pane that starts at `start`.
+    pub(in crate::leaderboards) fn first_message(&self, start: Timestamp) -> Option<u64> {
+        self.panes.get(&start)?.messages.first()
+    }
+
+    /// The same of all panes, with their starts.
+    pub(in crate::leaderboards) fn first_messages(&self) -> impl Iterator<Item = (Timestamp, u64)> {
+        self.panes.iter().filter_map(|(start, pane)| Some((*start, pane.messages.first()?)))
+    }
+
+    /// Forgets the message with this number if it is the first of its pane: it can no longer be taken back. False if it is not.
     pub(in crate::leaderboards) fn forget(
         &mut self,
         start: Timestamp,
-        id: &str,
         number: u64,
         is_tracked: bool,
     ) -> bool {
         let Some(pane) = self.panes.get_mut(&start) else { return false };
-        if pane.messages.get(id).is_none_or(|message| message.number != number) {
-            return false;
-        }
-        self.entries -= usize::from(pane.forget(id, is_tracked).is_some());
-        true
-    }
-
-    /// Whether a message with this number is remembered.
-    pub(in crate::leaderboards) fn remembers(&self, start: Timestamp, id: &str, number: u64) -> bool {
-        let message = self.panes.get(&start).and_then(|pane| pane.messages.get(id));
-        message.is_some_and(|message| message.number == number)
+        let forget = |messages: &mut Messages, gone: &mut _| messages.forget_first(number, gone);
+        let (is_forgotten, fewer) = pane.without_messages(is_tracked, forget);
+        self.entries -= fewer;
+        is_forgotten
     }
 
     /// Takes back what moderators did. True if there was anything.
@@ -185,7 +165,7 @@ impl Group {
         let mut is_taken = false;
         for start in starts {
             is_taken |= match what {
-                Retracted::Message(id) => self.take_message(start, id, rules),
+                Retracted::Message(id) => self.take_message(start, *id, rules),
                 Retracted::User(user) => self.take_user(start, user, rules),
                 Retracted::Chat => self.take_all(start, rules),
             };
@@ -193,47 +173,56 @@ impl Group {
         is_taken
     }
 
-    fn take_message(&mut self, start: Timestamp, id: &str, rules: Rules) -> bool {
+    fn take_message(&mut self, start: Timestamp, id: Id, rules: Rules) -> bool {
         let Some(pane) = self.panes.get_mut(&start) else { return false };
-        let Some(message) = pane.forget(id, rules.is_tracked) else { return false };
-        self.entries -= 1;
-        for (item, value) in &message.parts {
-            self.take_from_cell(
-                start,
-                item,
-                message.user.as_deref().unwrap_or_default(),
-                Some(*value),
-                rules,
-            );
+        let take = |messages: &mut Messages, gone: &mut _| messages.take(id, rules.is_by_user, gone);
+        let (parts, fewer) = pane.without_messages(rules.is_tracked, take);
+        self.entries -= fewer;
+        for part in &parts {
+            let user = if rules.is_by_user { Some(&part.item) } else { part.user.as_ref() };
+            self.take_from_cell(start, &part.item, user.map_or("", |user| user), Some(part.value), rules);
         }
-        true
+        !parts.is_empty()
     }
 
     fn take_user(&mut self, start: Timestamp, user: &str, rules: Rules) -> bool {
         let Some(pane) = self.panes.get_mut(&start) else { return false };
-        for id in pane.messages_by_user.remove(user).unwrap_or_default() {
-            if pane.messages.get(&id).is_some_and(|message| message.user.as_deref() == Some(user)) {
-                self.entries -= usize::from(pane.forget(&id, rules.is_tracked).is_some());
+        let items: Vec<Arc<str>> = if rules.is_by_user {
+            pane.cells.get_key_value(user).map(|(item, _)| Arc::clone(item)).into_iter().collect()
+        } else {
+            let with_user = pane.cells.iter().filter(|(_, cell)| cell.has_user(user));
+            with_user.map(|(item, _)| Arc::clone(item)).collect()
+        };
+        if items.is_empty() {
+            return false;
+        }
+        let before = pane.messages.len();
+        if pane.messages.ban(user) && rules.is_tracked {
+            pane.unsaved.push(PaneKey::Ban(Arc::from(user)));
+        }
+        let further = pane.messages.len() - before;
+        pane.entries += further;
+        self.entries += further;
+        for item in &items {
+            if rules.is_by_user {
+                self.take_cell(start, item, rules);
+            } else {
+                self.take_from_cell(start, item, user, None, rules);
             }
         }
-        if rules.is_by_user {
-            return self.take_cell(start, user, rules);
-        }
-        let with_user = pane.cells.iter().filter(|(_, cell)| cell.has_user(user));
-        let items: Vec<Arc<str>> = with_user.map(|(item, _)| Arc::clone(item)).collect();
-        for item in &items {
-            self.take_from_cell(start, item, user, None, rules);
-        }
-        !items.is_empty()
+        true
     }
 
     fn take_all(&mut self, start: Timestamp, rules: Rules) -> bool {
         let Some(pane) = self.panes.get_mut(&start) else { return false };
-        let ids: Vec<Arc<str>> = pane.messages.keys().map(Arc::clone).collect();
-        for id in ids {
-            self.entries -= usize::from(pane.forget(&id, rules.is_tracked).is_some());
+        if rules.is_tracked {
+            let parts = pane.messages.parts_from(0).map(|part| PaneKey::Message(part.key));
+            let bans = pane.messages.bans().map(|(user, _)| PaneKey::Ban(Arc::clone(user)));
+            pane.unsaved.extend(parts.chain(bans));
         }
-        pane.messages_by_user.clear();
+        let fewer = std::mem::take(&mut pane.messages).len();
+        pane.entries -= fewer;
+        self.entries -= fewer;
         let items: Vec<Arc<str>> = pane.cells.keys().map(Arc::clone).collect();
         for item in &items {
             self.take_cell(start, item, rules);

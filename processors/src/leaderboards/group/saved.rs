@@ -10,7 +10,8 @@ use std::sync::Arc;
 use schemas::Timestamp;
 
 use super::super::cell::{Cell, Held, Scoring, is_before};
-use super::panes::{Message, PaneKey};
+use super::messages::{Part, PartKey};
+use super::panes::{Pane, PaneKey};
 use super::{Group, Item, Rules, Vote};
 use crate::maps::value_of;
 use crate::state::bytes::{Reader, Stored, Unreadable, put_str, text};
@@ -21,16 +22,19 @@ pub(in crate::leaderboards) const ITEM_KEY: u8 = b'i';
 const CELL_KEY: u8 = b'c';
 const USER_KEY: u8 = b'u';
 const MESSAGE_KEY: u8 = b'm';
+const BAN_KEY: u8 = b'b';
 
-impl Message {
+impl Part {
+    /// All but its key, which is that of the record.
     fn put(&self, out: &mut Vec<u8>) {
+        self.id.put(out);
+        self.item.put(out);
         self.user.put(out);
-        self.parts.put(out);
-        self.number.put(out);
+        self.value.put(out);
     }
 
-    fn get(reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
-        Ok(Message { user: reader.get()?, parts: reader.get()?, number: reader.get()?, is_unsaved: false })
+    fn get(key: PartKey, reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
+        Ok(Part { id: reader.get()?, item: reader.get()?, user: reader.get()?, value: reader.get()?, key })
     }
 }
 
@@ -43,21 +47,40 @@ impl Held {
 
 impl PaneKey {
     pub(in crate::leaderboards) fn put(&self, group: &str, out: &mut Vec<u8>) {
-        let (mark, text) = match self {
-            PaneKey::Cell(item) => (CELL_KEY, item),
-            PaneKey::User { item, .. } => (USER_KEY, item),
-            PaneKey::Message(id) => (MESSAGE_KEY, id),
-        };
-        out.push(mark);
-        put_str(out, group);
         match self {
-            PaneKey::User { user, .. } => {
-                put_str(out, text);
-                out.extend_from_slice(user.as_bytes());
-            }
-            _ => out.extend_from_slice(text.as_bytes()),
+            PaneKey::Cell(item) => put_key(CELL_KEY, group, item, out),
+            PaneKey::User { item, user } => put_user_key(group, item, user, out),
+            PaneKey::Message(key) => put_part_key(*key, group, out),
+            PaneKey::Ban(user) => put_key(BAN_KEY, group, user, out),
         }
     }
+}
+
+fn put_key(mark: u8, group: &str, name: &str, out: &mut Vec<u8>) {
+    out.push(mark);
+    put_str(out, group);
+    out.extend_from_slice(name.as_bytes());
+}
+
+fn put_user_key(group: &str, item: &str, user: &str, out: &mut Vec<u8>) {
+    out.push(USER_KEY);
+    put_str(out, group);
+    put_str(out, item);
+    out.extend_from_slice(user.as_bytes());
+}
+
+/// In the order of the bytes the parts of a group are in the order in which they came.
+fn put_part_key(key: PartKey, group: &str, out: &mut Vec<u8>) {
+    out.push(MESSAGE_KEY);
+    put_str(out, group);
+    out.extend_from_slice(&key.number.to_be_bytes());
+    out.extend_from_slice(&key.index.to_be_bytes());
+}
+
+fn get_part_key(key: &mut Reader<'_>) -> Result<PartKey, Unreadable> {
+    let cut_off = |_| Unreadable("is cut off");
+    let number = u64::from_be_bytes(key.take(8)?.try_into().map_err(cut_off)?);
+    Ok(PartKey { number, index: u32::from_be_bytes(key.take(4)?.try_into().map_err(cut_off)?) })
 }
 
 impl Group {
@@ -76,59 +99,43 @@ impl Group {
         self.items.iter().for_each(|(key, item)| put_item(name, key, item, out));
     }
 
-    /// Adds what changed since the last save in the pane that starts at `start`.
+    /// Adds what changed since the last save in the pane that starts at `start`, messages from the number `open_from` on among it.
     pub(in crate::leaderboards) fn put_unsaved_pane(
         &mut self,
         name: &str,
         start: Timestamp,
         scoring: Scoring,
+        open_from: u64,
         out: &mut Entries,
     ) {
-        let unsaved = self.panes.get_mut(&start).map(|pane| std::mem::take(&mut pane.unsaved));
-        for key in unsaved.into_iter().flatten() {
-            self.put_pane_key(name, start, &key, scoring, out);
-            let Some(pane) = self.panes.get_mut(&start) else { continue };
+        let Some(pane) = self.panes.get_mut(&start) else { return };
+        pane.put_parts(name, open_from, out);
+        for key in std::mem::take(&mut pane.unsaved) {
+            let write_key = |bytes: &mut Vec<u8>| key.put(name, bytes);
             match &key {
-                PaneKey::Cell(item) => {
-                    if let Some(cell) = pane.cells.get_mut(item) {
+                PaneKey::Cell(item) => match pane.cells.get_mut(item) {
+                    Some(cell) => {
                         cell.is_unsaved = false;
+                        out.put(write_key, |bytes| cell.put(scoring, bytes));
                     }
-                }
+                    None => out.remove(write_key),
+                },
                 PaneKey::User { item, user } => {
                     let users = pane.cells.get_mut(item).and_then(|cell| cell.users.as_mut());
-                    if let Some(held) = users.and_then(|users| users.get_mut(user)) {
-                        held.is_unsaved = false;
+                    match users.and_then(|users| users.get_mut(user)) {
+                        Some(held) => {
+                            held.is_unsaved = false;
+                            out.put(write_key, |bytes| held.put(bytes));
+                        }
+                        None => out.remove(write_key),
                     }
                 }
-                PaneKey::Message(id) => {
-                    if let Some(message) = pane.messages.get_mut(id) {
-                        message.is_unsaved = false;
-                    }
-                }
-            }
-        }
-    }
-
-    /// Adds one part of a pane, or that it is gone.
-    fn put_pane_key(&self, name: &str, start: Timestamp, key: &PaneKey, scoring: Scoring, out: &mut Entries) {
-        let write_key = |bytes: &mut Vec<u8>| key.put(name, bytes);
-        let pane = self.panes.get(&start);
-        let cell = |item| pane.and_then(|pane| pane.cells.get(item));
-        match key {
-            PaneKey::Cell(item) => match cell(item) {
-                Some(cell) => out.put(write_key, |bytes| cell.put(scoring, bytes)),
-                None => out.remove(write_key),
-            },
-            PaneKey::User { item, user } => {
-                match cell(item).and_then(|cell| cell.users.as_ref()?.get(user)) {
-                    Some(held) => out.put(write_key, |bytes| held.put(bytes)),
+                PaneKey::Message(_) => out.remove(write_key),
+                PaneKey::Ban(user) => match pane.messages.banned_until(user) {
+                    Some(until) => out.put(write_key, |bytes| until.put(bytes)),
                     None => out.remove(write_key),
-                }
+                },
             }
-            PaneKey::Message(id) => match pane.and_then(|pane| pane.messages.get(id)) {
-                Some(message) => out.put(write_key, |bytes| message.put(bytes)),
-                None => out.remove(write_key),
-            },
         }
     }
 
@@ -140,14 +147,24 @@ impl Group {
         scoring: Scoring,
         out: &mut Entries,
     ) {
-        for key in self.panes.get(&start).iter().flat_map(|pane| pane.keys()) {
-            self.put_pane_key(name, start, &key, scoring, out);
+        let Some(pane) = self.panes.get(&start) else { return };
+        for (item, cell) in &pane.cells {
+            out.put(|key| put_key(CELL_KEY, name, item, key), |value| cell.put(scoring, value));
+            for (user, held) in cell.users.iter().flat_map(|users| users.iter()) {
+                out.put(|key| put_user_key(name, item, user, key), |value| held.put(value));
+            }
+        }
+        pane.put_parts(name, 0, out);
+        for (user, until) in pane.messages.bans() {
+            out.put(|key| put_key(BAN_KEY, name, user, key), |value| until.put(value));
         }
     }
 
-    /// The starts of the panes that changed since the last save.
-    pub(in crate::leaderboards) fn unsaved_panes(&self) -> impl Iterator<Item = Timestamp> {
-        self.panes.iter().filter(|(_, pane)| !pane.unsaved.is_empty()).map(|(start, _)| *start)
+    /// The starts of the panes that changed since the last save, or have messages from the number `open_from` on.
+    pub(in crate::leaderboards) fn unsaved_panes(&self, open_from: u64) -> impl Iterator<Item = Timestamp> {
+        let is_unsaved =
+            move |pane: &Pane| !pane.unsaved.is_empty() || pane.messages.last() >= Some(open_from);
+        self.panes.iter().filter(move |(_, pane)| is_unsaved(pane)).map(|(start, _)| *start)
     }
 
     /// Takes over an item.
@@ -208,12 +225,17 @@ impl Group {
                 }
             }
             MESSAGE_KEY => {
-                let id = text(key.rest())?;
+                let key = get_part_key(key)?;
                 match value {
-                    Some(value) => *value_of(&mut pane.messages, id) = Message::get(value)?,
-                    None => {
-                        pane.messages.remove(id);
-                    }
+                    Some(value) => pane.restored.insert(key, Part::get(key, value)?),
+                    None => pane.restored.remove(&key),
+                };
+            }
+            BAN_KEY => {
+                let user = text(key.rest())?;
+                match value {
+                    Some(value) => pane.messages.restore_ban(user, Some(value.get()?)),
+                    None => pane.messages.restore_ban(user, None),
                 }
             }
             _ => return Err(Unreadable("holds a key that is none")),
@@ -221,16 +243,15 @@ impl Group {
         Ok(())
     }
 
-    /// Finds again what follows from items and panes. Returns the messages that are remembered, as (pane, id, number).
-    pub(in crate::leaderboards) fn restored(
-        &mut self,
-        k: usize,
-        rules: Rules,
-    ) -> Result<Vec<(Timestamp, Arc<str>, u64)>, Unreadable> {
-        let mut messages = Vec::new();
+    /// Finds again what follows from items and panes.
+    pub(in crate::leaderboards) fn restored(&mut self, k: usize, rules: Rules) -> Result<(), Unreadable> {
         self.entries = 0;
         for (start, pane) in &mut self.panes {
             pane.cells.retain(|_, cell| cell.score > 0);
+            for (_, part) in std::mem::take(&mut pane.restored) {
+                let item = self.items.get_key_value(&part.item).map_or(&part.item, |(key, _)| key);
+                pane.messages.restore(Part { item: Arc::clone(item), ..part });
+            }
             pane.entries = pane.messages.len();
             for (key, cell) in &mut pane.cells {
                 pane.entries += 1 + cell.user_count();
@@ -246,12 +267,6 @@ impl Group {
                 }
             }
             self.entries += pane.entries;
-            for (id, message) in &pane.messages {
-                messages.push((*start, Arc::clone(id), message.number));
-                if let Some(user) = &message.user {
-                    value_of(&mut pane.messages_by_user, user).push(Arc::clone(id));
-                }
-            }
         }
         self.items.retain(|_, item| !item.is_gone());
         self.entries += self.items.len();
@@ -259,7 +274,16 @@ impl Group {
         self.ranked = self.items.values().filter(|item| item.score > 0).count();
         self.resize_front(k);
         self.remember_ranks(k);
-        Ok(messages)
+        Ok(())
+    }
+}
+
+impl Pane {
+    /// Adds the parts of messages with numbers from `from` on.
+    fn put_parts(&self, group: &str, from: u64, out: &mut Entries) {
+        for part in self.messages.parts_from(from) {
+            out.put(|key| put_part_key(part.key, group, key), |value| part.put(value));
+        }
     }
 }
 
