@@ -189,3 +189,74 @@ impl Messages {
         self.bans.get(user).copied()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What each message brought, one point to its user: (id, user), numbered from 1.
+    fn messages(of: &[(&str, &str)]) -> Messages {
+        let mut messages = Messages::default();
+        for ((id, user), number) in of.iter().zip(1..) {
+            let id = MessageId { id: Id::of(id), number, open_from: 1 };
+            assert_ne!(messages.add(&id, Arc::from("item"), Some(Arc::from(*user)), 1), Remembered::Known);
+        }
+        messages
+    }
+
+    fn taken(messages: &mut Messages, id: &str) -> usize {
+        messages.take(Id::of(id), false, &mut Vec::new()).len()
+    }
+
+    #[test]
+    fn a_message_is_taken_once_wherever_it_stands() {
+        let mut messages = messages(&[("a", "u"), ("b", "u"), ("c", "v"), ("d", "v")]);
+        assert_eq!(
+            [taken(&mut messages, "c"), taken(&mut messages, "c"), taken(&mut messages, "x")],
+            [1, 0, 0]
+        );
+        assert_eq!((messages.len(), messages.first(), messages.last()), (3, Some(1), Some(4)));
+        assert_eq!([taken(&mut messages, "a"), taken(&mut messages, "b")], [1, 1]);
+        assert_eq!((messages.len(), messages.first()), (1, Some(4)), "what is gone does not stand in front");
+        assert_eq!(taken(&mut messages, "d"), 1, "its place is right after others were dropped");
+        assert_eq!((messages.len(), messages.first()), (0, None));
+    }
+
+    #[test]
+    fn a_ban_takes_what_came_before_and_not_what_comes_after() {
+        let mut messages = messages(&[("a", "u"), ("b", "v")]);
+        assert!(messages.ban("u"));
+        let later = MessageId { id: Id::of("later"), number: 3, open_from: 1 };
+        messages.add(&later, Arc::from("item"), Some(Arc::from("u")), 1);
+        assert_eq!(["a", "b", "later"].map(|id| taken(&mut messages, id)), [0, 1, 1]);
+        assert!(!Messages::default().ban("u"), "there is nothing to remember it of");
+    }
+
+    #[test]
+    fn parts_of_a_message_go_together_unless_it_was_saved_in_between() {
+        let mut messages = Messages::default();
+        let mut add = |number, open_from| {
+            messages.add(&MessageId { id: Id::of("a"), number, open_from }, Arc::from("item"), None, 1)
+        };
+        assert_eq!(
+            [add(1, 1), add(2, 1), add(2, 2)],
+            [Remembered::First, Remembered::Known, Remembered::New]
+        );
+        let keys: Vec<_> = messages.parts_from(0).map(|part| (part.key.number, part.key.index)).collect();
+        assert_eq!(keys, [(1, 0), (1, 1), (2, 0)]);
+        assert_eq!(messages.parts_from(2).count(), 1);
+        let mut gone = Vec::new();
+        assert_eq!(messages.take(Id::of("a"), false, &mut gone).len(), 3, "all with the id");
+        assert_eq!(gone.len(), 3);
+    }
+
+    #[test]
+    fn only_the_oldest_is_forgotten() {
+        let mut messages = messages(&[("a", "u"), ("b", "u")]);
+        assert!(!messages.forget_first(2, &mut Vec::new()));
+        let mut gone = Vec::new();
+        assert!(messages.forget_first(1, &mut gone));
+        assert_eq!(gone, [PartKey { number: 1, index: 0 }]);
+        assert_eq!([taken(&mut messages, "a"), taken(&mut messages, "b")], [0, 1]);
+    }
+}
