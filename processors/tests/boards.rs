@@ -326,6 +326,32 @@ fn a_session_is_joined_by_what_comes_late() {
     assert_eq!(late, Model::new(&shape).ran(&messages(&[(0, "u0"), (60, "u0"), (40, "u1"), (38, "u2")])));
 }
 
+/// A ban took what somebody wrote before; deleting one of those messages takes nothing from what they wrote since.
+#[test]
+fn what_a_ban_took_is_not_taken_again() {
+    let toml = "lateness = '0s'\n[[boards]]\nname = 'b'\nsource = 'chat'\nitem = 'user'\nwindow = { kind = 'all_time' }\nretract = true\nk = 3\nemit_every = '1us'\n";
+    let mut shard = job(toml).shard();
+    let (mut out, mut offset) = (Vec::new(), 0);
+    let mut push = |kind, message: Option<&str>, user: Option<&str>| {
+        let mut event = chat(&format!("m{offset}"), at(offset), "a", Some("u"), "x");
+        event.kind = kind;
+        event.target_message_id = message.map(|id| id.to_owned().into());
+        event.target_user_id = user.map(|id| id.to_owned().into());
+        shard.process(Topic::Chat, offset, at(offset), &Event::Chat(event), &mut out);
+        shard.advance(&mut out);
+        offset += 1;
+    };
+    push(ChatKind::Message, None, None);
+    push(ChatKind::UserBanned, None, Some("u"));
+    push(ChatKind::Message, None, None);
+    push(ChatKind::MessageDeleted, Some("m0"), None);
+    shard.advance_to(at(100), &mut out);
+    let boards = boards(&out);
+    let entries = &boards.last().expect("a board").entries;
+    let scores: Vec<_> = entries.iter().map(|entry| entry.score.to_string()).collect();
+    assert_eq!(scores, ["1"]);
+}
+
 /// At the bound the oldest messages are forgotten first, then new users are refused; who is there goes on counting.
 #[test]
 fn what_a_board_keeps_is_bounded() {
