@@ -65,13 +65,14 @@ async fn each_message_goes_to_those_who_may_read_the_channel() {
         }
     }
     // sent twice, it is there once
-    results.put("twitch:1", &message("twitch:1", "before", 100, "the same"));
-    assert_eq!(client.next().await["value"]["text"], "the same");
+    results.put("twitch:1", &message("twitch:1", "after", 103, "hello"));
+    results.put("twitch:1", &message("twitch:1", "after", 103, "the same"));
+    while client.next().await["value"]["text"] != "the same" {}
     let bearer = format!("Bearer {token}");
     let headers = [("authorization", bearer.as_str())];
     let (status, _, body) = gateway.get("/api/snapshot?kind=chat&what=message", &headers).await;
     let whole: Json = serde_json::from_str(&body).expect("JSON");
-    assert_eq!((status, ids(whole["items"].as_array().unwrap())), (200, vec!["before"]));
+    assert_eq!((status, ids(whole["items"].as_array().unwrap())), (200, vec!["after"]));
     assert_eq!(gateway.get("/api/snapshot?kind=chat&channel=twitch:2", &headers).await.0, 403);
     assert_eq!(
         (&whole["as_of"], &whole["watermark"]),
@@ -103,6 +104,79 @@ async fn the_newest_messages_are_kept_and_a_clock_that_runs_ahead_keeps_no_place
         "a question is not driven out by talk"
     );
     gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_taken_back_comes_to_nobody_who_was_not_there() {
+    const ASK: &str = r#"{"subscribe":[{"kind":"chat"}]}"#;
+    let by =
+        |user: &'static str, event: ChatEvent<'static>| ChatEvent { user_id: Some(user.into()), ..event };
+    let action = |id: &str, time_s: i64, kind: ChatKind| ChatEvent {
+        kind,
+        text: None,
+        user_id: None,
+        ..message("c", id, time_s, "")
+    };
+    let mut results = Results::new("");
+    results.put("c", &by("u:bad", message("c", "insult", 1, "SECRET one")));
+    results.put("c", &ChatEvent { is_question: true, ..by("u:bad", message("c", "asks", 2, "SECRET two")) });
+    results.put("c", &by("u:good", message("c", "kind", 3, "hello")));
+    results.put("d", &by("u:bad", message("d", "elsewhere", 1, "in another channel")));
+    let mut set_up = options();
+    set_up.with_chat = true;
+    let gateway = Gateway::start(&results.log, set_up).await;
+    let mut there = Client::subscribed(&gateway, ASK).await;
+    let mut left = Client::subscribed(&gateway, ASK).await;
+    assert_eq!(there.snapshot().await.len(), 4);
+    let frame = left.next().await;
+    assert_eq!((&frame["type"], &frame["is_last"]), (&json!("snapshot"), &json!(true)));
+    drop(left);
+
+    results.put("c", &by("u:good", message("c", "oops", 4, "SECRET three")));
+    assert_eq!(there.next().await["value"]["event_id"], "oops");
+    let deletion = ChatEvent {
+        target_message_id: Some("oops".into()),
+        ..action("deletes", 5, ChatKind::MessageDeleted)
+    };
+    let ban = ChatEvent { target_user_id: Some("u:bad".into()), ..action("bans", 6, ChatKind::UserBanned) };
+    results.put("c", &deletion);
+    results.put("c", &ban);
+    // what comes late, or again, was taken back as well
+    results.put("c", &by("u:bad", message("c", "late", 2, "SECRET four")));
+    results.put("c", &by("u:good", message("c", "oops", 4, "SECRET three")));
+    results.put("c", &by("u:bad", message("c", "forgiven", 7, "sorry")));
+    for id in ["deletes", "bans", "forgiven"] {
+        assert_eq!(there.next().await["value"]["event_id"], id, "who was there is told");
+    }
+
+    let standing = ["kind", "elsewhere", "deletes", "bans", "forgiven"];
+    let mut late = Client::subscribed(&gateway, ASK).await;
+    let mut stream = Stream::open(&gateway, "/sse?kind=chat", &[]).await;
+    let (_, _, whole) = gateway.get("/api/snapshot?kind=chat", &[]).await;
+    let whole: Json = serde_json::from_str(&whole).expect("JSON");
+    let streamed = stream.next().await;
+    for items in [late.snapshot().await, list(&streamed), list(&whole)] {
+        let mut ids = ids(&items);
+        ids.sort_by_key(|id| standing.iter().position(|one| one == id));
+        assert_eq!(ids, standing);
+        assert!(!json!(items).to_string().contains("SECRET"));
+    }
+    let resume = json!({"subscribe": [{"kind": "chat"}], "resume": frame["id"]}).to_string();
+    let mut back = Client::subscribed(&gateway, &resume).await;
+    assert_eq!(back.next().await["type"], "resumed", "nothing is missing: the actions say it all");
+    for id in ["deletes", "bans", "forgiven"] {
+        assert_eq!(back.next().await["value"]["event_id"], id, "once, and no message that is gone");
+    }
+
+    results.put("c", &action("clears", 8, ChatKind::ChatCleared));
+    assert_eq!(back.next().await["value"]["event_id"], "clears");
+    let mut empty = Client::subscribed(&gateway, r#"{"subscribe":[{"kind":"chat","channel":"c"}]}"#).await;
+    assert_eq!(ids(&empty.snapshot().await), ["deletes", "bans", "clears"]);
+    gateway.stop().await;
+}
+
+fn list(snapshot: &Json) -> Vec<Json> {
+    snapshot["items"].as_array().expect("items").clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]

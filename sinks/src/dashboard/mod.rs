@@ -9,7 +9,7 @@
 //! Does not know: where schemas come from (the caller's look-up), where keys come from, or any event topic but the chat, which it
 //! reads only if asked to ([`DashboardOptions::with_chat`]).
 //!
-//! Reading order: [`kind`], [`selector`] and [`row`], then [`store`], [`hub`], [`feed`], then [`access`], [`limits`], [`accept`],
+//! Reading order: [`kind`], [`selector`] and [`row`], then `taken_back`, [`store`], [`hub`], [`feed`], then [`access`], [`limits`], [`accept`],
 //! then [`refused`], [`http`], [`socket`], [`sse`].
 
 pub mod accept;
@@ -28,6 +28,7 @@ pub mod selector;
 pub mod socket;
 pub mod sse;
 pub mod store;
+mod taken_back;
 pub mod tls;
 
 use std::future::Future;

@@ -5,6 +5,9 @@
 //! change first: that is the snapshot (from offset 0), the live stream, the resumption and the slow client's
 //! conflation in one. Frames are encoded once, when a change is made, and shared.
 //!
+//! What moderators take back of the chat leaves the log, and is not taken in again while the action that took it back is
+//! kept: the action itself, at its later offset, tells those who have seen it.
+//!
 //! Memory is bounded three ways, and what goes first is what has not changed for longest: each series keeps its
 //! newest slots (`StoreLimits::history`), and the log as a whole a number of entries and of bytes. What has been
 //! dropped is remembered as an offset, so that a reader that missed it is told to start over.
@@ -20,6 +23,7 @@ use axum::extract::ws::Utf8Bytes;
 use super::frame;
 use super::row::{Row, Slot};
 use super::selector::{Filter, Kind, SeriesKey};
+use super::taken_back::Said;
 
 /// How much is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +72,8 @@ struct Entry {
     slot: Slot,
     order: i64,
     frame: Utf8Bytes,
+    /// What it means for the rest of the chat; none if it is not of it.
+    said: Option<Said>,
 }
 
 #[derive(Default)]
@@ -143,11 +149,17 @@ impl Store {
     }
 
     /// Takes a change in. False if it changes nothing that is kept: it is older than what is shown or than all of
-    /// a full history.
+    /// a full history, or was taken back.
     pub fn put(&mut self, row: &Row) -> bool {
         if row.key.kind.is_result() {
             self.newest_as_of = self.newest_as_of.max(Some(row.as_of));
             self.newest_watermark = self.newest_watermark.max(row.watermark);
+        }
+        let said = Said::of(row);
+        match &said {
+            Some(message @ Said::Message(_)) if self.is_taken_back(row, message) => return false,
+            Some(action) => self.take_back(row, action),
+            None => {}
         }
         let key = match self.series.get_key_value(&row.key) {
             Some((key, _)) => Arc::clone(key),
@@ -180,25 +192,55 @@ impl Store {
         }
         let frame = frame::change(&self.epoch, self.head, row);
         self.bytes += frame.len();
-        self.log.insert(self.head, Entry { key, slot: row.slot.clone(), order: row.order, frame });
+        self.log.insert(self.head, Entry { key, slot: row.slot.clone(), order: row.order, frame, said });
         self.forget_the_longest_unchanged();
         true
+    }
+
+    /// What is kept of one part of the channel's chat that `row` is of.
+    fn chat_beside(&self, row: &Row, what: &str) -> impl Iterator<Item = (u64, &Slot, &Said)> {
+        let parts = vec![row.key.parts[0].clone(), what.into()];
+        let slots = self.series.get(&SeriesKey { kind: Kind::Chat, parts }).map(|series| &series.slots);
+        slots.into_iter().flatten().filter_map(|(slot, offset)| {
+            let said = self.log.get(offset)?.said.as_ref()?;
+            Some((*offset, slot, said))
+        })
+    }
+
+    fn is_taken_back(&self, row: &Row, message: &Said) -> bool {
+        self.chat_beside(row, "action").any(|(_, at, action)| action.takes_back(at, message, &row.slot))
+    }
+
+    /// Leaves out what the action takes back. Nobody who has not seen it misses anything, so it does not count as dropped.
+    fn take_back(&mut self, row: &Row, action: &Said) {
+        let all = ["message", "question"].into_iter().flat_map(|what| self.chat_beside(row, what));
+        let over = all.filter(|(_, at, message)| action.takes_back(&row.slot, message, at));
+        for offset in over.map(|(offset, _, _)| offset).collect::<Vec<_>>() {
+            self.remove(offset, false);
+        }
     }
 
     fn forget_the_longest_unchanged(&mut self) {
         while self.log.len() > 1
             && (self.log.len() > self.limits.entries_max || self.bytes > self.limits.bytes_max)
         {
-            let Some((offset, entry)) = self.log.pop_first() else { return };
-            self.bytes -= entry.frame.len();
-            self.dropped_offset = self.dropped_offset.max(offset);
-            if let Some(series) = self.series.get_mut(&entry.key) {
-                series.slots.remove(&entry.slot);
-                series.dropped_offset = series.dropped_offset.max(offset);
-                if series.slots.is_empty() {
-                    self.forgotten_offset = self.forgotten_offset.max(series.dropped_offset);
-                    self.series.remove(&entry.key);
-                }
+            let Some((offset, _)) = self.log.first_key_value() else { return };
+            self.remove(*offset, true);
+        }
+    }
+
+    /// Takes an entry out of the log and out of its series. `is_dropped`: whoever has not seen it misses something.
+    fn remove(&mut self, offset: u64, is_dropped: bool) {
+        let Some(entry) = self.log.remove(&offset) else { return };
+        self.bytes -= entry.frame.len();
+        let dropped = if is_dropped { offset } else { 0 };
+        self.dropped_offset = self.dropped_offset.max(dropped);
+        if let Some(series) = self.series.get_mut(&entry.key) {
+            series.slots.remove(&entry.slot);
+            series.dropped_offset = series.dropped_offset.max(dropped);
+            if series.slots.is_empty() {
+                self.forgotten_offset = self.forgotten_offset.max(series.dropped_offset);
+                self.series.remove(&entry.key);
             }
         }
     }
