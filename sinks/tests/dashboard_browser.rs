@@ -76,6 +76,27 @@ async fn a_token_for_one_channel_shows_that_channel_and_says_what_it_does_not_op
     gateway.stop().await;
 }
 
+/// One that lets read everything and stops to count this many seconds from now, leeway included.
+fn token_until(seconds: i64) -> String {
+    let exp = now_s() + seconds - sinks::dashboard::access::LEEWAY_S as i64;
+    let mut header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::HS256);
+    header.kid = Some("k".to_owned());
+    let claims = json!({"read": "*", "exp": exp});
+    jsonwebtoken::encode(&header, &claims, &jsonwebtoken::EncodingKey::from_secret(SECRET)).expect("signed")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_read_nothing_is_told_why_and_knocks_seldom() {
+    let mut results = Results::new("");
+    sample::hour(&mut results, now_s());
+    let gateway = Gateway::start(&results.log, closed(None)).await;
+    gateway.wait_for_health(|health| health["state"] == "live").await;
+    let url = format!("http://{}/", gateway.address);
+    let (good, expired) = (token(json!({ "read": "*" })), token_until(-60));
+    look("closed.mjs", &[&url, &good, &expired, &token_until(25), sample::CHANNEL]).await;
+    gateway.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_example_of_the_documentation_runs_on_a_page_of_another_origin() {
     let mut results = Results::new("");

@@ -4,7 +4,7 @@
  */
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import { setAttribute } from "./dom";
+import { setAttribute, setText } from "./dom";
 import { count, decimal, instant, rate } from "./format";
 import type { Engagement } from "./protocol";
 import { messageRate } from "./select";
@@ -61,6 +61,11 @@ export abstract class Chart {
       if (host.clientWidth > 0) this.plot?.setSize(this.size()); // not while its view is hidden
     }).observe(host);
     onColours(() => this.renew());
+  }
+
+  /** What is said while there is nothing to draw. */
+  sayInstead(text: string): void {
+    setText(this.none, text);
   }
 
   protected abstract options(axes: uPlot.Axis[]): Partial<uPlot.Options> & { series: uPlot.Series[] };

@@ -33,6 +33,12 @@ const PARTS: Record<Route["view"], Partial<Record<Selector["kind"], string>>> = 
   pipeline: { health: "the pipeline" },
 };
 
+/** What is said to those who may read nothing at all. */
+const REFUSED: Record<string, [status: string, more: string]> = {
+  unauthorized: ["Token needed", "Nothing here is open without a token. Open this page with yours in its address: #token=…"],
+  token_expired: ["Token expired", "Your token has expired. Open this page with a new one in its address: #token=…"],
+};
+
 const state = emptyState();
 let route = parse(location.hash);
 let line: Line = { state: "connecting" };
@@ -47,10 +53,16 @@ const scrolled = new Map<string, number>();
 
 const scheme = location.protocol === "https:" ? "wss:" : "ws:";
 /** `#token=...`: taken out of the address at once, so that it gets into no bookmark and no picture of the screen. */
-const token = new URLSearchParams(location.hash.slice(1)).get("token");
-if (token !== null) history.replaceState(null, "", address(route));
+function tokenInAddress(): string | null {
+  const token = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (token !== null) history.replaceState(history.state, "", address(parse(location.hash)));
+  return token;
+}
+
+let token = tokenInAddress() || null;
 const connection = new Connection(`${scheme}//${location.host}/ws`, token, () => state.id, onFrame, (next) => {
   line = next;
+  state.isRefused = line.state === "refused";
   if (line.state === "waiting") isWhole = true; // what has come of a snapshot is shown
   draw();
 });
@@ -102,11 +114,12 @@ function subscribe(): void {
   const text = JSON.stringify(selectors);
   if (text === subscribedTo) return;
   subscribedTo = text;
+  state.isAnswered = false;
   connection.subscribe(selectors);
 }
 
 function onFrame(frame: Frame): void {
-  if (frame.type === "error") console.error(`the gateway refused: ${frame.code}: ${frame.message}`);
+  if (frame.type === "error") complain(`the gateway refused: ${frame.code}: ${frame.message}`);
   const before = state.asOf;
   apply(state, frame, Date.now());
   if ((frame.type === "change" && isResult(frame)) || frame.type === "snapshot" || state.asOf !== before) lastResultMs = Date.now();
@@ -116,7 +129,17 @@ function onFrame(frame: Frame): void {
   draw();
 }
 
+let complaint = "";
+
+/** Once for the same trouble, however often the line is tried. */
+function complain(text: string): void {
+  if (text !== complaint) console.error(text);
+  complaint = text;
+}
+
 function arrive(): void {
+  const given = tokenInAddress();
+  if (given !== null) connection.useToken((token = given || null));
   const from = address(route);
   route = parse(location.hash);
   scrolled.set(from, scrollY);
@@ -172,6 +195,11 @@ function drawNow(): void {
 }
 
 function drawClosed(): void {
+  byId("closed").classList.toggle("refused", line.state === "refused");
+  if (line.state === "refused") {
+    byId("closed").hidden = false;
+    return setText(byId("closed"), REFUSED[line.code]?.[1] ?? `Your token does not count: ${line.message}. Open this page with another in its address: #token=…`);
+  }
   const parts = Object.entries(PARTS[route.view]).filter(([kind]) => isClosed(state, kind as Selector["kind"])).map(([, name]) => name);
   byId("closed").hidden = parts.length === 0;
   setText(byId("closed"), `${token === null ? "Without a token this is not open" : "Your token does not open"}: ${parts.join(", ")}`);
@@ -185,13 +213,14 @@ function drawStatus(): void {
   byId("status").dataset["state"] = name;
   setText(byId("status-text"), text + more);
   setText(byId("status-said"), text); // without what changes every second
-  document.body.classList.toggle("offline", name === "reconnecting");
+  document.body.classList.toggle("offline", name === "reconnecting" || name === "refused");
   setText(byId("as-of"), state.asOf === null ? "–" : instant(state.asOf, serverNowMs));
   setText(byId("behind"), state.asOf === null ? "–" : age(serverNowMs - state.asOf / 1000));
   if (route.view === "pipeline") showPipeline(state, line, serverNowMs);
 }
 
 function status(nowMs: number): [name: string, text: string, more: string] {
+  if (line.state === "refused") return ["refused", REFUSED[line.code]?.[0] ?? "Token refused", ""];
   if (line.state === "waiting") return ["reconnecting", "Reconnecting", ` in ${Math.max(0, Math.ceil((line.untilMs - nowMs) / 1000))} s`];
   if (line.state === "connecting") return state.id === null ? ["connecting", "Connecting", ""] : ["reconnecting", "Reconnecting", ""];
   if (state.health?.state === "log_unreachable") return ["stale", "Stale: Kafka unreachable", ""];

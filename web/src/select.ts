@@ -7,11 +7,16 @@ import { heardAt, seenAt, seriesName, type State } from "./state";
 
 /** True if the viewer may not read what the view asks for of this kind, or a part of it. */
 export function isClosed(state: State, kind: Selector["kind"]): boolean {
-  return state.forbidden.some((one) => one.kind === kind);
+  return state.isRefused || state.forbidden.some((one) => one.kind === kind);
 }
 
 /** What is said in the place of what the viewer may not read. */
 export const CLOSED = "Not open to you";
+
+/** What is said where nothing is to be seen: `none` if it is known that there is nothing. */
+export function instead(state: State, kind: Selector["kind"], none: string): string {
+  return isClosed(state, kind) ? CLOSED : state.isAnswered ? none : "Waiting for data";
+}
 
 /** A channel's windows, oldest first. */
 export function windowsOf(state: State, channel: string | null): Engagement[] {
@@ -237,9 +242,9 @@ export function chatOf(state: State, channel: string): Said[] {
   const deleted = new Set(actions.map((action) => action.target_message_id));
   const isOver = (said: Said) =>
     actions.some(
-      ({ kind, event_time, target_user_id }) =>
-        event_time >= said.event_time &&
-        (kind === "chat_cleared" || (["user_banned", "user_timed_out"].includes(kind) && target_user_id !== null && target_user_id === said.user_id)),
+      (action) =>
+        heardAt(action) >= heardAt(said) &&
+        (action.kind === "chat_cleared" || (["user_banned", "user_timed_out"].includes(action.kind) && action.target_user_id !== null && action.target_user_id === said.user_id)),
     );
   const left = [...of("message"), ...of("question")].filter((said) => !deleted.has(said.event_id) && !isOver(said));
   return left.sort((a, b) => heardAt(b) - heardAt(a) || (a.event_id < b.event_id ? -1 : 1));

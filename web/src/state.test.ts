@@ -141,6 +141,9 @@ test("what moderators take back is not shown, and the chat is bounded and moves 
   put("action", "a4", 5, { kind: "chat_cleared" });
   expect(left()).toEqual(["5"]);
   expect(select.chatOf(s, "another")).toEqual([]);
+  put("message", "banned ahead", 1_000, { ingest_time: 7e6, user_id: "eve" });
+  put("action", "a5", 8, { kind: "user_banned", target_user_id: "eve" });
+  expect(left()).toEqual(["5"]);
   put("message", "ahead", 1_000, { ingest_time: 7e6 });
   for (let n = 0; n < state.CHAT_MAX; n += 1) put("message", `m${n}`, 10 + n);
   expect(left()).toHaveLength(state.CHAT_MAX);

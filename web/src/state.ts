@@ -36,6 +36,10 @@ export interface State {
   health: Health | null;
   /** What was asked for and may not be read. */
   forbidden: Selector[];
+  /** Nothing at all may be read: what is here is from before. */
+  isRefused: boolean;
+  /** False until what was asked for last is there. */
+  isAnswered: boolean;
 }
 
 export function emptyState(): State {
@@ -52,6 +56,8 @@ export function emptyState(): State {
     chat: new Map(),
     health: null,
     forbidden: [],
+    isRefused: false,
+    isAnswered: false,
   };
 }
 
@@ -111,9 +117,11 @@ export function apply(state: State, frame: Frame, nowMs: number): void {
       if (frame.part === 0) {
         for (const map of [state.boards, state.engagement, state.candles, state.flags, state.chat]) map.clear();
         if (epochOf(frame.id) !== epochOf(state.id)) state.samples.clear();
+        state.health = null;
         state.forbidden = frame.forbidden ?? [];
       }
       for (const item of frame.items) applyChange(state, item);
+      if (frame.is_last) state.isAnswered = true;
       break;
     case "change":
       applyChange(state, frame);
@@ -123,6 +131,7 @@ export function apply(state: State, frame: Frame, nowMs: number): void {
       break;
     case "resumed":
       state.forbidden = frame.forbidden ?? [];
+      state.isAnswered = true;
       break;
     case "error":
       return;

@@ -211,6 +211,15 @@ async function theChatIsTheSnapshots(page) {
   assert(tallest < 80, `a heap of combining marks stays in its row: ${tallest}`);
 }
 
+/** Where nothing was said, that is said. */
+async function aSilentChatIsSaid(page) {
+  const silent = "youtube:late-kitchen";
+  assert.deepEqual(await items({ kind: "chat", channel: silent }), []);
+  await go(page, `#${new URLSearchParams({ channel: silent })}`);
+  await until(page, (name) => document.querySelector("#channel-name").textContent === name, silent);
+  await until(page, () => document.querySelector("#chat-panel").checkVisibility() && document.querySelector("#chat-empty").checkVisibility() && document.querySelector("#chat-empty").textContent === "Nothing said yet");
+}
+
 async function chartsAreDrawn(page, count) {
   await until(page, (count) => document.querySelectorAll(".view:not([hidden]) .chart canvas").length === count, count);
   const drawn = await page.locator(".view:not([hidden]) .chart canvas").evaluateAll((all) => all.map((canvas) => new Set(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data).size));
@@ -518,6 +527,7 @@ try {
   await go(page, VIEWS[1].hash);
   await theChannelIsTheSnapshots(page);
   await theChatIsTheSnapshots(page);
+  await aSilentChatIsSaid(page);
   await go(page, VIEWS[2].hash);
   await marketsAreTheSnapshots(page);
   await go(page, VIEWS[3].hash);

@@ -8,12 +8,13 @@ import { browser, complaints, newPage, texts, until } from "./launch.mjs";
 const [url, clickhouse, database] = process.argv.slice(2);
 const CHANNELS_MAX = 6;
 /** How many windows of each kind were compared. */
-const compared = { engagement: 0, boards: 0, entries: 0, questions: 0, candles: 0, messages: 0 };
+const compared = { engagement: 0, boards: 0, entries: 0, questions: 0, candles: 0, messages: 0, flags: 0, filters: 0 };
 
-const snapshot = await (await fetch(`${url}api/snapshot?${new URLSearchParams({ subscribe: JSON.stringify([{ kind: "leaderboards" }, { kind: "engagement" }, { kind: "markets" }, { kind: "chat" }]) })}`)).json();
+const snapshot = await (await fetch(`${url}api/snapshot?${new URLSearchParams({ subscribe: JSON.stringify([{ kind: "leaderboards" }, { kind: "engagement" }, { kind: "markets" }, { kind: "moderation" }, { kind: "chat" }]) })}`)).json();
 const of = (kind) => snapshot.items.filter((item) => item.kind === kind).map((item) => item.value);
-const [allBoards, allWindows, allCandles, chat] = ["leaderboards", "engagement", "markets", "chat"].map(of);
-const CHAT_MAX = 100;
+const [allBoards, allWindows, allCandles, allFlags, chat] = ["leaderboards", "engagement", "markets", "moderation", "chat"].map(of);
+/** What the gateway keeps of each channel's flags, and what the page lists of all. */
+const FLAGS_MAX = 200;
 
 async function rows(sql, parameters) {
   const given = Object.entries(parameters).map(([name, value]) => [`param_${name}`, value]);
@@ -118,18 +119,100 @@ async function theBoardsAreTheSame(page, within) {
   }
 }
 
-/** The newest messages, each with who wrote it; on the page without what was taken back. */
+/** The newest messages that stand, each with who wrote it. ClickHouse has the others too, and what took them back. */
 async function theChatIsTheSame(page, channel) {
   const told = (event) => [event.event_id, event.event_time, event.user_name, event.text];
   const api = chat.filter((event) => event.channel_id === channel && event.kind === "message" && !event.is_question);
-  const stored = await rows(`SELECT event_id, toUnixTimestamp64Micro(event_time), user_name, text FROM chat
-    WHERE channel_id = {channel:String} AND kind = 'message' AND NOT is_question ORDER BY least(event_time, ingest_time) DESC, event_id DESC LIMIT ${CHAT_MAX}`, { channel });
+  const at = "least(event_time, ingest_time)";
+  const done = (kinds) => `FROM chat WHERE channel_id = {channel:String} AND kind IN (${kinds})`;
+  const stored = await rows(`WITH (SELECT max(${at}) ${done("'chat_cleared'")}) AS cleared
+    SELECT event_id, toUnixTimestamp64Micro(event_time), user_name, text FROM chat AS said
+    LEFT JOIN (SELECT target_user_id AS silenced, max(${at}) AS until ${done("'user_banned', 'user_timed_out'")} GROUP BY silenced) AS bans ON silenced = said.user_id
+    WHERE channel_id = {channel:String} AND kind = 'message' AND NOT is_question AND ${at} > greatest(cleared, until)
+      AND event_id NOT IN (SELECT assumeNotNull(target_message_id) ${done("'message_deleted'")} AND target_message_id IS NOT NULL)
+    ORDER BY ${at} DESC, event_id DESC LIMIT ${api.length}`, { channel });
   const sorted = (list) => list.toSorted((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
   assert.deepEqual(sorted(api.map(told)), sorted(stored), `chat of ${channel} of the API and in ClickHouse`);
   await until(page, () => document.querySelector("#chat").childElementCount > 0);
   const listed = await page.locator("#chat li").evaluateAll((all) => all.map((row) => [row.dataset.key, row.querySelector(".foreign").textContent]));
   for (const [id, text] of listed) assert.equal(text, chat.find((event) => event.event_id === id && event.channel_id === channel)?.text, `${id} on the page and of the API`);
   compared.messages += listed.length;
+}
+
+const FLAG = ["flag_id", "channel_id", "message_id", "user_id", "user_name", "text", "rule", "category", "severity", "score", "evidence", "suggested_action"];
+const TIMES = ["event_time", "as_of", "watermark", "computed_at"];
+const anything = { rule: "", severity: 0, channel: "", text: "" };
+
+/** The flags of ClickHouse that the page can know and that match, newest first. */
+async function storedFlags(filter) {
+  const holds = (column) => `positionCaseInsensitiveUTF8(ifNull(${column}, ''), {text:String}) > 0`;
+  const stored = await rows(`SELECT ${FLAG.join(", ")}, ${TIMES.map((name) => `toUnixTimestamp64Micro(flags.${name})`).join(", ")} FROM flags
+    WHERE flag_id IN (SELECT flag_id FROM flags ORDER BY event_time DESC, flag_id DESC LIMIT ${FLAGS_MAX} BY channel_id)
+      AND ({rule:String} = '' OR rule = {rule:String}) AND severity >= {severity:Int32} AND positionCaseInsensitiveUTF8(channel_id, {channel:String}) > 0
+      AND ({text:String} = '' OR ${["text", "user_name", "user_id", "evidence"].map(holds).join(" OR ")})
+    ORDER BY flags.event_time DESC, flag_id`, filter);
+  return stored.map((row) => Object.fromEntries([...FLAG, ...TIMES].map((name, index) => [name, row[index]])));
+}
+
+/** terms_and_links → Terms and links */
+const worded = (name) => name[0].toUpperCase() + name.slice(1).replaceAll(/[_-]+/g, " ");
+const rowOf = (flag) => ({
+  id: flag.flag_id, time: new Date(flag.event_time / 1000).toISOString(), level: String(flag.severity), rule: worded(flag.rule), category: flag.category, channel: flag.channel_id, who: flag.user_name ?? flag.user_id ?? "anonymous",
+  text: flag.text, evidence: `${Math.round(flag.score * 100)} % sure: ${flag.evidence}`, action: flag.suggested_action === "none" ? "No action" : worded(flag.suggested_action),
+});
+const listedFlags = (page, list) => page.locator(`${list} > li`).evaluateAll((all) => all.map((row) => {
+  const text = (part) => row.querySelector(part)?.textContent ?? null;
+  const where = text(".where");
+  return {
+    id: row.dataset.key, time: row.querySelector("time").getAttribute("datetime"), level: row.querySelector(".severity").dataset.level, rule: text(".rule b"), category: text(".category"), channel: where, who: text(".who"),
+    text: text(".foreign"), evidence: text(".evidence").slice(where?.length ?? 0), action: text(".action"),
+  };
+}));
+
+/** What the queue lists for a filter, the counts beside it, and the rows in full. */
+async function theQueueIsTheSame(page, filter, choose) {
+  const stored = await storedFlags(filter);
+  const what = `flags for ${JSON.stringify(filter)}`;
+  await choose();
+  await until(page, ([count, text]) => document.querySelector("#flags-note").textContent.startsWith(text) && document.querySelector("#flags").childElementCount === count, [Math.min(FLAGS_MAX, stored.length), `${grouped(stored.length)} flagged`]);
+  assert.deepEqual(await listedFlags(page, "#flags"), stored.slice(0, FLAGS_MAX).map(rowOf), `${what} on the page and in ClickHouse`);
+  const others = await storedFlags({ ...filter, rule: "" });
+  const counts = Object.fromEntries(await page.locator("#flag-rules button").evaluateAll((all) => all.map((button) => [button.dataset.rule, button.querySelector(".n").textContent])));
+  const expected = Object.groupBy(others, (flag) => flag.rule);
+  const rules = Object.entries(expected).map(([rule, flags]) => [rule, grouped(flags.length)]);
+  const chosen = filter.rule === "" || filter.rule in expected ? [] : [[filter.rule, "0"]];
+  assert.deepEqual(counts, Object.fromEntries([["", grouped(others.length)], ...rules, ...chosen]), `${what}: counts by rule`);
+  compared.filters += 1;
+  return stored;
+}
+
+async function theModerationIsTheSame(page) {
+  const all = await storedFlags(anything);
+  const told = (flag) => Object.fromEntries([...FLAG, ...TIMES].map((name) => [name, flag[name]]));
+  const byId = (list) => list.map(told).toSorted((a, b) => (a.flag_id < b.flag_id ? -1 : 1));
+  assert.deepEqual(byId(allFlags), byId(all), "flags of the API and in ClickHouse");
+  compared.flags = all.length;
+
+  await theQueueIsTheSame(page, anything, () => page.evaluate(() => { location.hash = "#flags"; }));
+  for (const rule of new Set(all.map((flag) => flag.rule))) await theQueueIsTheSame(page, { ...anything, rule }, () => page.locator(`#flag-rules [data-rule="${rule}"]`).click());
+  await page.locator('#flag-rules [data-rule=""]').click();
+  for (const severity of [1, 2, 3, 4]) await theQueueIsTheSame(page, { ...anything, severity }, () => page.locator("#flag-severity").selectOption(String(severity)));
+  await page.locator("#flag-severity").selectOption("0");
+  const { channel_id: channel, user_name: name, user_id: user, text, evidence, rule } = all.find((flag) => flag.user_name !== null && flag.text.length > 8) ?? all[0];
+  for (const part of [channel, channel.slice(2, -1).toUpperCase(), "no such channel"]) await theQueueIsTheSame(page, { ...anything, channel: part }, () => page.locator("#flag-channel").fill(part));
+  await page.locator("#flag-channel").fill("");
+  for (const part of [name, user, text.slice(1, 8).trim().toUpperCase(), evidence.slice(0, 5)]) await theQueueIsTheSame(page, { ...anything, text: part }, () => page.locator("#flag-text").fill(part));
+  const several = { rule, severity: 1, channel, text: text.slice(0, 4).trim() };
+  await theQueueIsTheSame(page, several, () => page.evaluate((hash) => { location.hash = hash; }, `#flags&${new URLSearchParams({ rule, severity: "1", of: channel, text: several.text })}`));
+}
+
+/** The newest few, in the channel's view. */
+async function theChannelsFlagsAreTheSame(page, channel) {
+  const stored = (await storedFlags(anything)).filter((flag) => flag.channel_id === channel);
+  const newest = stored.slice(0, 5).map((flag) => ({ ...rowOf(flag), channel: null }));
+  await until(page, (count) => document.querySelector("#channel-flags").childElementCount === count, newest.length);
+  assert.deepEqual(await listedFlags(page, "#channel-flags"), newest, `flags of ${channel}`);
+  assert.equal(await page.locator("#channel-flags-more").textContent(), stored.length > 5 ? `All ${grouped(stored.length)} in the queue` : "Open the queue");
 }
 
 /** The page draws at most once a frame of the screen. */
@@ -171,6 +254,7 @@ try {
     await page.evaluate((hash) => { location.hash = hash; }, `#${new URLSearchParams({ channel })}`);
     await theWindowIsTheSame(page, channel);
     await theChatIsTheSame(page, channel);
+    await theChannelsFlagsAreTheSame(page, channel);
     await theBoardsAreTheSame(page, "#boards");
   }
   const series = [...new Set(allCandles.map((candle) => JSON.stringify([`${candle.venue}:${candle.symbol}`, candle.interval_s])))];
@@ -179,8 +263,9 @@ try {
     await theCandleIsTheSame(page, market, interval);
     await theBoardsAreTheSame(page, "#market-boards");
   }
+  await theModerationIsTheSame(page);
   process.stdout.write(`compared on the page, in the API and in ClickHouse: ${JSON.stringify(compared)}\n`);
-  assert(compared.engagement === CHANNELS_MAX && compared.boards > 20 && compared.entries > 100 && compared.questions > 0 && compared.candles >= 10 && compared.messages > 100, "too little was compared");
+  assert(compared.engagement === CHANNELS_MAX && compared.boards > 20 && compared.entries > 100 && compared.questions > 0 && compared.candles >= 10 && compared.messages > 100 && compared.flags > 50 && compared.filters > 10, "too little was compared");
   assert.deepEqual(complaints, [], "the browser complained");
 } finally {
   await browser.close();

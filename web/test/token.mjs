@@ -50,6 +50,8 @@ async function itIsSaidWhatIsOpen(page) {
   await says(page, "this channel's numbers, boards of this channel, its moderation, the pipeline");
   assert.equal(await page.locator("#window-of").textContent(), CLOSED);
   assert.equal(await page.locator("#channel-flags-empty").textContent(), CLOSED);
+  assert.deepEqual(await texts(page, ".view:not([hidden]) .chart .none:visible"), Array(7).fill(CLOSED), "no chart waits for data");
+  assert.equal(await page.locator("#chat-panel").isVisible(), false);
   assert.deepEqual(await texts(page, "#tiles .value"), Array(6).fill("–"));
   assert.deepEqual(await texts(page, "#channels bdi"), [channel], "what is open stays to choose from");
 

@@ -5,7 +5,7 @@
 import { element, keyed, setAttribute, setText, setTexts, setTime } from "../dom";
 import { decimal, foreignText, instant, title, windowName } from "../format";
 import type { Board, BoardEntry } from "../protocol";
-import { type BoardFamily, CLOSED } from "../select";
+import type { BoardFamily } from "../select";
 
 /** What the viewer chose at boards, by board; null: nothing yet. */
 const chosenWindow = new Map<string, string>();
@@ -18,8 +18,8 @@ export interface BoardsAround {
   nameOf?: (item: string) => string | null | undefined;
   /** Boards that are to have their place before they are there. */
   expected?: string[];
-  /** They may not be read. */
-  isClosed?: boolean;
+  /** What is said in the place of a board that is not there. */
+  none: string;
   /** Draws again after a choice. */
   redraw: () => void;
 }
@@ -124,7 +124,7 @@ function showFamily(panel: HTMLElement, { name, variants }: BoardFamily, around:
     },
   );
   showEntries(panel.querySelector("ol") as HTMLElement, board?.entries ?? [], around);
-  showFoot(panel, board, around.isClosed ? CLOSED : "Nothing yet");
+  showFoot(panel, board, around.none);
 }
 
 /** Which record this is, and what all of its items have together. */

@@ -4,7 +4,7 @@ import { byId, element, isAimedAt, keyed, setAttribute, setText, setTime } from 
 import { count, decimal, duration, foreignText, instant, length, percent, rate, title, watchTime } from "../format";
 import type { Engagement, Said } from "../protocol";
 import { address, toChannel } from "../route";
-import { ALL_FLAGS, bitrateKbps, boardsOf, channelRows, chatOf, CLOSED, flagsOf, isClosed, messageRate, rebufferRatio, retentionOf, viewersOf, windowsOf } from "../select";
+import { ALL_FLAGS, bitrateKbps, boardsOf, channelRows, chatOf, flagsOf, instead, isClosed, messageRate, rebufferRatio, retentionOf, viewersOf, windowsOf } from "../select";
 import type { State } from "../state";
 import { showBoards } from "./boards";
 import { makeFlag, updateFlag } from "./flags";
@@ -44,8 +44,10 @@ export function showChannel(state: State, channel: string, redraw: () => void): 
   const windows = windowsOf(state, channel);
   const newest = windows.at(-1);
   showOthers(state, channel);
-  showTitle(newest, channel, isClosed(state, "engagement"));
+  showTitle(newest, channel, instead(state, "engagement", "Nothing heard of this channel yet"));
   showTiles(byId("tiles"), newest ? tilesOf(newest) : NO_WINDOW);
+  for (const chart of [viewers, chat, retention, latency, startup, bitrate, rebuffering]) chart.sayInstead(instead(state, "engagement", "Nothing heard yet"));
+  setText(byId("reactions-empty"), instead(state, "engagement", "No reactions in this window"));
   const stamp = [channel, windows.length, ...windows.slice(-2).map((window) => `${window.as_of} ${window.is_final}`)].join("\n");
   if (stamp !== drawn) {
     drawn = stamp;
@@ -59,7 +61,7 @@ export function showChannel(state: State, channel: string, redraw: () => void): 
   const said = chatOf(state, channel);
   // boards name questions by their ids
   const texts = new Map(said.map((event) => [event.event_id, event.text]));
-  showBoards(byId("boards"), boardsOf(state, channel), { redraw, nameOf: (item) => texts.get(item), expected: ["top_chatters", "top_emotes"], isClosed: isClosed(state, "leaderboards") });
+  showBoards(byId("boards"), boardsOf(state, channel), { redraw, nameOf: (item) => texts.get(item), expected: ["top_chatters", "top_emotes"], none: instead(state, "leaderboards", "Nothing yet") });
   showChat(state, said);
   showFlags(state, channel);
 }
@@ -81,10 +83,10 @@ function showOthers(state: State, channel: string): void {
   );
 }
 
-function showTitle(window: Engagement | undefined, channel: string, isClosed: boolean): void {
+function showTitle(window: Engagement | undefined, channel: string, none: string): void {
   setText(byId("channel-name").firstElementChild as Element, foreignText(channel, 120));
   const start = window?.window_start ?? null;
-  const note = window ? (start === null ? "All time" : `${title(spanOf(window))} from `) : isClosed ? CLOSED : "Nothing heard of this channel yet";
+  const note = window ? (start === null ? "All time" : `${title(spanOf(window))} from `) : none;
   setText(byId("window-of"), note);
   byId("window-start").hidden = start === null;
   if (start !== null) setTime(byId("window-start"), start, instant(start, Date.now()));
@@ -171,11 +173,12 @@ function showReactions(window: Engagement | undefined): void {
   );
 }
 
-/** Hidden where the gateway serves no chat. While the viewer aims at a message, the list waits. */
+/** Hidden where the chat is not open to the viewer. While they aim at a message, the list waits. */
 function showChat(state: State, said: Said[]): void {
-  byId("chat-panel").hidden = state.chat.size === 0;
+  if (state.isAnswered) byId("chat-panel").hidden = isClosed(state, "chat");
   const list = byId("chat");
   byId("chat-empty").hidden = said.length > 0;
+  setText(byId("chat-empty"), instead(state, "chat", state.chat.size === 0 ? "Nothing said yet" : "Nothing said that moderators let stand"));
   if (said.length > 0 && list.childElementCount > 0 && isAimedAt(list)) return;
   keyed(
     list,
@@ -195,7 +198,7 @@ function showChat(state: State, said: Said[]): void {
 function showFlags(state: State, channel: string): void {
   const flags = flagsOf(state, ALL_FLAGS).filter((flag) => flag.channel_id === channel);
   byId("channel-flags-empty").hidden = flags.length > 0;
-  setText(byId("channel-flags-empty"), isClosed(state, "moderation") ? CLOSED : "Nothing flagged");
+  setText(byId("channel-flags-empty"), instead(state, "moderation", "Nothing flagged"));
   const more = byId("channel-flags-more");
   setAttribute(more, "href", address({ view: "moderation", filter: { ...ALL_FLAGS, channel } }));
   setText(more, flags.length > FLAGS_MAX ? `All ${count(flags.length)} in the queue` : "Open the queue");

@@ -4,7 +4,7 @@ import { byId, element, keyed, setAttribute, setText, setTime } from "../dom";
 import { change, count, decimal, foreignText, instant, length, price } from "../format";
 import type { Candle } from "../protocol";
 import { toMarket } from "../route";
-import { boardsOf, candlesOf, CLOSED, intervalsOf, isClosed, marketRows, marksOf, missingTrades, vwap } from "../select";
+import { boardsOf, candlesOf, instead, intervalsOf, marketRows, marksOf, missingTrades, vwap } from "../select";
 import type { State } from "../state";
 import { showBoards } from "./boards";
 
@@ -13,7 +13,7 @@ const chart = new CandleChart(byId("candle-chart"));
 
 export function showMarkets(state: State, market: string | null, intervalS: number, redraw: () => void): void {
   const rows = marketRows(state);
-  setText(byId("markets-note"), rows.length > 0 ? "" : isClosed(state, "markets") ? CLOSED : "Waiting for markets");
+  setText(byId("markets-note"), rows.length > 0 ? "" : instead(state, "markets", "No market has traded yet"));
   const changeS = Math.max(0, ...rows.map((row) => row.changeS));
   setText(byId("change-head"), changeS > 0 ? `Change, ${length(changeS)}` : "Change");
   keyed(
@@ -39,13 +39,14 @@ export function showMarkets(state: State, market: string | null, intervalS: numb
       moved.className = text.startsWith("+") ? "up" : text.startsWith("−") ? "down" : "";
     },
   );
-  setText(byId("market-name").firstElementChild as Element, market === null ? "No market yet" : foreignText(market, 80));
+  setText(byId("market-name").firstElementChild as Element, market === null ? instead(state, "markets", "No market yet") : foreignText(market, 80));
   showIntervals(intervalsOf(state, market), market, intervalS);
   const candles = candlesOf(state, market, intervalS);
   showQuote(candles.at(-1));
+  chart.sayInstead(instead(state, "markets", "No candles yet"));
   chart.update(candles, intervalS);
-  showMarks(chart.shown());
-  showBoards(byId("market-boards"), boardsOf(state, market), { redraw, expected: ["biggest_trades"], isClosed: isClosed(state, "leaderboards") });
+  showMarks(chart.shown(), instead(state, "markets", "No candles yet"));
+  showBoards(byId("market-boards"), boardsOf(state, market), { redraw, expected: ["biggest_trades"], none: instead(state, "leaderboards", "Nothing yet") });
 }
 
 function showIntervals(intervals: number[], market: string | null, chosen: number): void {
@@ -91,12 +92,13 @@ function showQuote(candle: Candle | undefined): void {
   );
 }
 
-function showMarks(candles: Candle[]): void {
+function showMarks(candles: Candle[], none: string): void {
   const sum = candles.reduce((all, candle) => all + missingTrades(candle), 0);
   const [volume, range] = [candles.filter((c) => c.is_volume_spike).length, candles.filter((c) => c.is_price_spike).length];
   setText(byId("marks-note"), candles.length === 0 ? "" : `In these ${count(candles.length)} candles: trades missing ${count(sum)}, volume spikes ${count(volume)}, price spikes ${count(range)}`);
   const marked = candles.filter((candle) => marksOf(candle).length > 0).reverse().slice(0, MARKS_MAX);
   byId("marks-empty").hidden = marked.length > 0;
+  setText(byId("marks-empty"), candles.length === 0 ? none : "None in the candles above");
   keyed(
     byId("marks"),
     marked,

@@ -5,7 +5,7 @@
 import { byId, element, isAimedAt, keyed, setText } from "../dom";
 import { count, foreignText, title } from "../format";
 import type { Flag } from "../protocol";
-import { type FlagFilter, channelRows, CLOSED, countByRule, flagsOf, isClosed } from "../select";
+import { type FlagFilter, channelRows, countByRule, flagsOf, instead } from "../select";
 import { FLAGS_MAX, type State } from "../state";
 import { makeFlag, updateFlag } from "./flags";
 
@@ -57,7 +57,7 @@ export function showModeration(state: State, filter: FlagFilter): void {
   button.toggleAttribute("disabled", waiting === 0);
   setText(button, waiting === 0 ? "Up to date" : `Show ${count(waiting)} newer`);
   byId("flags-empty").hidden = shown.length > 0;
-  setText(byId("flags-empty"), isClosed(state, "moderation") ? CLOSED : "Nothing flagged");
+  setText(byId("flags-empty"), instead(state, "moderation", state.flags.size > 0 ? "No flag matches" : "Nothing flagged"));
   keyed(list, shown, (flag) => flag.flag_id, (flag) => makeFlag(flag, true), updateFlag, true);
   const many = state.flags.size >= FLAGS_MAX ? `, of the newest ${count(FLAGS_MAX)}` : "";
   setText(byId("flags-note"), `${count(flagsOf(state, filter).length)} flagged${many}${shown.length === ROWS_MAX ? `; the newest ${ROWS_MAX} are listed` : ""}`);

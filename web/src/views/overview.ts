@@ -6,7 +6,7 @@ import { byId, element, isAimedAt, keyed, setAttribute, setText } from "../dom";
 import { count, foreignText, percent, rate } from "../format";
 import { toChannel, toMarket } from "../route";
 import { drawSparkline, sparkline } from "../sparkline";
-import { boardsOf, type ChannelOrder, type ChannelRow, channelRows, CLOSED, isClosed, marketRows, samplesOf } from "../select";
+import { boardsOf, type ChannelOrder, type ChannelRow, channelRows, instead, marketRows, samplesOf } from "../select";
 import type { State } from "../state";
 import { showBoards } from "./boards";
 import { showTiles } from "./tiles";
@@ -61,11 +61,11 @@ export function showOverview(state: State, redraw: () => void): void {
     if (by === order) setAttribute(head, "aria-sort", isDescending ? "descending" : "ascending");
     else head.removeAttribute("aria-sort");
   }
-  const note = all.length === 0 ? (isClosed(state, "engagement") ? CLOSED : "Waiting for channels") : found.length === 0 ? "No channel of that name" : found.length > shown.length ? `and ${count(found.length - shown.length)} more` : "";
+  const note = all.length === 0 ? instead(state, "engagement", "Waiting for channels") : found.length === 0 ? "No channel of that name" : found.length > shown.length ? `and ${count(found.length - shown.length)} more` : "";
   setText(byId("channel-note"), note);
   const markets = new Set(marketRows(state).map(({ market }) => market));
   const link = (item: string) => (state.engagement.has(item) ? toChannel(item) : markets.has(item) ? toMarket(item, null) : null);
-  showBoards(byId("global-boards"), boardsOf(state, "global"), { link, redraw, expected: EXPECTED_BOARDS, isClosed: isClosed(state, "leaderboards") });
+  showBoards(byId("global-boards"), boardsOf(state, "global"), { link, redraw, expected: EXPECTED_BOARDS, none: instead(state, "leaderboards", "Nothing yet") });
 }
 
 function showTotals(rows: ChannelRow[]): void {

@@ -2,7 +2,7 @@
 import { byId, element, keyed, setText, setTexts } from "../dom";
 import { age, count, foreignText, title } from "../format";
 import type { Line } from "../connection";
-import { CLOSED, isClosed } from "../select";
+import { instead } from "../select";
 import type { State } from "../state";
 
 export function showPipeline(state: State, line: Line, serverNowMs: number): void {
@@ -41,9 +41,8 @@ export function showPipeline(state: State, line: Line, serverNowMs: number): voi
     (made, job) => setTexts(made, [foreignText(job.job, 40), count(job.shards), since(job.watermark_min), since(job.watermark), since(job.computed_at)]),
   );
   byId("jobs-empty").hidden = (health?.jobs.length ?? 0) > 0;
-  const isShut = isClosed(state, "health");
-  setText(byId("jobs-empty"), isShut ? CLOSED : "No job has written a result");
-  for (const id of ["letters-empty", "refused-empty"]) setText(byId(id), isShut ? CLOSED : "None");
+  setText(byId("jobs-empty"), instead(state, "health", "No job has written a result"));
+  for (const id of ["letters-empty", "refused-empty"]) setText(byId(id), instead(state, "health", "None"));
   showReasons("letters", health?.dead_letters.by_reason ?? {});
   showReasons("refused", health?.refused ?? {});
 }
