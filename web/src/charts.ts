@@ -30,13 +30,18 @@ export function withAlpha(rgb: string, alpha: number): string {
 const FONT = '12px "Inter Variable", system-ui, sans-serif';
 const two = (value: number) => String(value).padStart(2, "0");
 
-function times(splits: number[]): string[] {
-  const step = (splits[1] ?? 0) - (splits[0] ?? 0);
+/** Times that are `step` seconds apart. */
+function times(splits: number[], step: number): string[] {
   return splits.map((seconds) => {
     const at = new Date(seconds * 1000);
     if (step >= 86_400) return `${at.getDate()}.${at.getMonth() + 1}.`;
     return `${two(at.getHours())}:${two(at.getMinutes())}${step < 60 ? `:${two(at.getSeconds())}` : ""}`;
   });
+}
+
+/** Room between two times, in pixels: seconds are said only where steps are shorter than a minute. */
+function roomForTimes(from: number, to: number, width: number): number {
+  return ((to - from) / width) * 64 < 60 ? 64 : 46;
 }
 
 function short(value: number): string {
@@ -101,14 +106,14 @@ export abstract class Chart {
     const stroke = colour("soft");
     const grid = { stroke: colour("line"), width: 1 };
     const axes: uPlot.Axis[] = [
-      { stroke, font: FONT, grid: { show: false }, ticks: { show: false }, size: 28, gap: 6, space: 64, values: (_, splits) => times(splits) },
+      { stroke, font: FONT, grid: { show: false }, ticks: { show: false }, size: 28, gap: 6, space: (_, __, from, to, width) => roomForTimes(from, to, width), values: (_, splits, __, ___, step) => times(splits, step) },
       { stroke, font: FONT, grid, ticks: { show: false }, size: 54, gap: 6, space: 34, values: (_, splits) => splits.map(short) },
     ];
     const own = this.options(axes);
     const options: uPlot.Options = {
       ...this.size(),
       axes,
-      padding: [8, 20, 0, 0], // room for half of the last time
+      padding: [8, 28, 0, 0], // room for half of the last time
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
       ...own,

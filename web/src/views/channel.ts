@@ -29,7 +29,7 @@ const startup = new LineChart(byId("startup-chart"), { name: "Startup time over 
 const bitrate = new LineChart(byId("bitrate-chart"), {
   name: "Average bit rate over time",
   series: [{ name: "average", colour: "teal", isFilled: true }],
-  least: 1_000, say: (value) => `${count(value)} kbit/s`, axis: (value) => `${decimal(String(value / 1000), 1)} M`,
+  least: 1_000, say: (value) => `${count(value)} kbit/s`, axis: count,
 });
 const rebuffering = new LineChart(byId("rebuffer-chart"), {
   name: "Rebuffering ratio over time",
@@ -47,6 +47,7 @@ export function showChannel(state: State, channel: string, redraw: () => void): 
   showTitle(newest, channel, instead(state, "engagement", "Nothing heard of this channel yet"));
   showTiles(byId("tiles"), newest ? tilesOf(newest) : NO_WINDOW);
   for (const chart of [viewers, chat, retention, latency, startup, bitrate, rebuffering]) chart.sayInstead(instead(state, "engagement", "Nothing heard yet"));
+  if (windows.length > 0) retention.sayInstead("Nobody has been watching for long enough yet");
   setText(byId("reactions-empty"), instead(state, "engagement", "No reactions in this window"));
   const stamp = [channel, windows.length, ...windows.slice(-2).map((window) => `${window.as_of} ${window.is_final}`)].join("\n");
   if (stamp !== drawn) {

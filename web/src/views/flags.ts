@@ -6,7 +6,7 @@ import { toChannel } from "../route";
 
 function severity(level: number): HTMLElement {
   const bars = [1, 2, 3, 4].map((step) => element("i", step <= level ? { class: "on" } : {}));
-  return element("span", { class: "severity", role: "img", "data-level": String(level), "aria-label": `severity ${level} of 4` }, ...bars);
+  return element("span", { class: "severity", role: "img", "data-level": String(level), "aria-label": `severity ${level} of 4`, title: `severity ${level} of 4` }, ...bars);
 }
 
 export function makeFlag(flag: Flag, withChannel: boolean): HTMLElement {

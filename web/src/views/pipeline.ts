@@ -11,13 +11,14 @@ export function showPipeline(state: State, line: Line, serverNowMs: number): voi
   const sum = (words: Record<string, number>) => Object.values(words).reduce((all, n) => all + n, 0);
   const unreadable = sum(health?.refused ?? {});
   const reading = health === null ? "unknown" : health.trouble !== null ? "Kafka unreachable" : health.state === "catching_up" ? "catching up" : "yes";
+  const ago = (micros: number | null | undefined) => (micros == null ? "–" : since(micros).replace(/( ahead)?$/, (ahead) => ahead || " ago"));
   const facts: [string, string, boolean][] = [
     ["This page", line.state === "open" ? "connected" : "not connected: all below is from before", line.state !== "open"],
     ["Gateway reads Kafka", reading, health !== null && health.state !== "live"],
     ...(health?.trouble ? [["Trouble", health.trouble, true] as [string, string, boolean]] : []),
-    ["Newest event", since(state.asOf), false],
-    ["Newest watermark", since(state.watermark), false],
-    ["Newest result", since(health && health.jobs.length ? Math.max(...health.jobs.map((job) => job.computed_at)) : null), false],
+    ["Newest event", ago(state.asOf), false],
+    ["Newest watermark", ago(state.watermark), false],
+    ["Newest result", ago(health && health.jobs.length ? Math.max(...health.jobs.map((job) => job.computed_at)) : null), false],
     ["Results read", health ? count(health.results) : "–", false],
     ["Dead letters", health ? count(health.dead_letters.total) : "–", (health?.dead_letters.total ?? 0) > 0],
     ["Unreadable results", health ? count(unreadable) : "–", unreadable > 0],
