@@ -32,7 +32,7 @@ pub struct ShardStatus {
     /// The committed position of each input; none where there is none.
     pub positions: BTreeMap<Topic, Option<i64>>,
     /// Offsets between the committed positions and the ends of the partitions. In topics that are written in transactions some
-    /// of them are no records.
+    /// of them are markers, and no records; where one is left of what jobs write, it is one.
     pub lag_records: i64,
     /// The shard's watermark at its last commit.
     pub watermark: Option<Timestamp>,
@@ -60,7 +60,9 @@ pub fn shards(partitions: &[PartitionState], now: Timestamp) -> Vec<ShardStatus>
         let row = rows.entry(state.partition).or_insert_with(|| empty(state.partition));
         let position = state.committed.as_ref().map(|committed| committed.offset);
         row.positions.insert(state.topic, position);
-        row.lag_records += (state.end - position.unwrap_or(state.start).max(state.start)).max(0);
+        let left = (state.end - position.unwrap_or(state.start).max(state.start)).max(0);
+        let is_marker = left == 1 && state.topic == Topic::Partials;
+        row.lag_records += if is_marker { 0 } else { left };
         let Some(committed) = &state.committed else { continue };
         match Horizon::from_metadata(&committed.metadata) {
             Ok(Some(horizon)) => add(row, state.topic, &horizon, now),
@@ -137,6 +139,9 @@ mod tests {
             ],
             at(1_000),
         );
+        let partials =
+            |end| shards(&[state(Topic::Partials, 0, Some((8, &text)), end)], at(1_000))[0].lag_records;
+        assert_eq!((partials(9), partials(10)), (0, 2), "a transaction ends with a marker");
         assert_eq!(rows.len(), 2);
         let (none, some) = (&rows[0], &rows[1]);
         assert_eq!((some.shard, some.lag_records, some.lag_ms), (1, 9, Some(30_000)));

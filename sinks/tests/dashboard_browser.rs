@@ -20,7 +20,7 @@ use schemas::DeadLetter;
 use serde_json::{Value as Json, json};
 use sinks::dashboard::access::{Key, TokenAlgorithm, mint};
 use sinks::dashboard::selector::Selectors;
-use sinks::dashboard::{Access, DashboardOptions};
+use sinks::dashboard::{Access, DashboardOptions, JobLag};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 
@@ -148,6 +148,15 @@ async fn the_page_shows_what_the_gateway_has_in_a_real_browser() {
     let with_chat = || DashboardOptions { with_chat: true, ..options() };
     let mut gateway = Some(Gateway::start(&results.log, with_chat()).await);
     let address = gateway.as_ref().unwrap().address;
+    // of two jobs, one of which nobody runs
+    let lag = |job: &str, members, records: &[i64]| JobLag {
+        job: job.to_owned(),
+        members,
+        shards: records.iter().enumerate().map(|(shard, records)| (shard as i32, (*records, None))).collect(),
+    };
+    let lags = vec![lag("test", 2, &[7, 1_234, 0]), lag("never", 0, &[70_000])];
+    gateway.as_ref().unwrap().lags.set(Some(lags));
+    gateway.as_ref().unwrap().wait_for_health(|health| health["pipeline"]["jobs"][0]["job"] == "never").await;
 
     let mut node = Command::new("node")
         .arg(web.join("test/browser.mjs"))

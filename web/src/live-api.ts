@@ -374,10 +374,12 @@ export interface Health {
   jobs: {
     job: string;
     shards: number;
-    as_of: number;
-    watermark: number;
-    watermark_min: number;
-    computed_at: number;
+    as_of: number | null;
+    watermark: number | null;
+    watermark_min: number | null;
+    computed_at: number | null;
+    /** By the committed positions; null while that is not known. */
+    lag: { members: number; records: number; watermark_min: number | null; behind: { shard: number; records: number }[] } | null;
   }[];
 }
 

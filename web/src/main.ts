@@ -20,6 +20,8 @@ import { showPipeline } from "./views/pipeline";
 
 /** Without a new result for this long the numbers are called stale. */
 const STALE_AFTER_MS = 30_000;
+/** Beyond this what is shown is no longer of now, however fast it comes: a replay, or jobs that catch up. */
+const BEHIND_AFTER_MS = 60_000;
 const USUAL_INTERVAL_S = 60;
 
 const VIEWS: Record<Route["view"], string> = { overview: "Channels", channel: "", markets: "Markets", moderation: "Moderation", pipeline: "Pipeline" };
@@ -226,7 +228,9 @@ function status(nowMs: number): [name: string, text: string, more: string] {
   if (state.health?.state === "log_unreachable") return ["stale", "Stale: Kafka unreachable", ""];
   if (state.id === null || state.health?.state === "catching_up") return ["catching_up", "Catching up", ""];
   const quietMs = nowMs - lastResultMs;
-  return quietMs > STALE_AFTER_MS ? ["stale", "Stale: nothing new", ` for ${duration(quietMs)}`] : ["live", "Live", ""];
+  if (quietMs > STALE_AFTER_MS) return ["stale", "Stale: nothing new", ` for ${duration(quietMs)}`];
+  const isBehind = state.asOf !== null && nowMs + state.skewMs - state.asOf / 1000 > BEHIND_AFTER_MS;
+  return isBehind ? ["behind", "Behind", ""] : ["live", "Live", ""];
 }
 
 startTheme(byId("theme"));

@@ -320,7 +320,11 @@ async function thePipelineIsTheSnapshots(page) {
   assert.equal(await page.locator('[data-reason="not_wire_format"]').textContent(), "1");
   assert.equal(await page.locator('[data-fact="This page"]').textContent(), "connected");
   assert.deepEqual(await texts(page, "#jobs th"), value.jobs.map((job) => job.job));
-  assert.deepEqual(await texts(page, "#jobs td:nth-child(2)"), value.jobs.map((job) => String(job.shards)));
+  const idle = value.jobs.findIndex((job) => job.lag.members === 0);
+  assert.deepEqual(await texts(page, "#jobs td:nth-child(2)"), value.jobs.map(({ lag }) => (lag.members === 0 ? "nobody" : `${lag.members} workers`)));
+  assert.deepEqual(await texts(page, "#jobs td:nth-child(3)"), value.jobs.map(({ lag }) => grouped(lag.records)));
+  assert.deepEqual(await texts(page, "#furthest dt, #furthest dd"), ["never, shard 0", "70,000", "test, shard 1", "1,234", "test, shard 0", "7"]);
+  assert.deepEqual(await page.locator("#jobs tr").nth(idle).locator("td").allTextContents().then((all) => all.slice(2)), ["–", "–", "–"], "it has never written a result");
 }
 
 /** Nobody is kept out who uses the page in other ways than by eye and mouse. */

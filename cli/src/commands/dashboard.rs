@@ -1,16 +1,24 @@
 //! `ovation dashboard`.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use kafka::broker::BrokerLog;
-use sinks::dashboard::Dashboard;
+use schemas::Timestamp;
 use sinks::dashboard::access::{Access, TokenAlgorithm, claims, mint};
+use sinks::dashboard::{Dashboard, JobLag, Lags};
 
 use crate::arguments::{DashboardCommand, TokenArguments};
 use crate::config::{Checked, TokenKey, did_you_mean, key_bytes, std_duration};
 use crate::{output, wiring};
+
+use super::jobs;
+
+/// Between two looks at the positions of all jobs.
+const LAG_INTERVAL: Duration = Duration::from_secs(5);
 
 pub(super) fn run(checked: &Checked, command: Option<&DashboardCommand>) -> Result<()> {
     if let Some(DashboardCommand::Token(arguments)) = command {
@@ -29,9 +37,47 @@ pub(super) async fn serve(checked: &Checked, log: BrokerLog, stop: &Arc<AtomicBo
     }
     let dashboard = Dashboard::bind(options).await?;
     output::line(format!("dashboard: {}://{}", checked.dashboard_scheme(), dashboard.address()))?;
+    follow_lags(checked, log.clone(), dashboard.lags(), Arc::clone(stop))?;
     let lookup = wiring::schema_lookup(checked);
     let schema = move |id| lookup(id).ok().flatten();
     dashboard.serve(log, schema, wiring::stopped(Arc::clone(stop))).await
+}
+
+/// Tells the gateway how far behind the jobs are, on a thread of its own that nobody waits for: a question to a broker that is away
+/// takes long.
+fn follow_lags(checked: &Checked, log: BrokerLog, lags: Lags, stop: Arc<AtomicBool>) -> Result<()> {
+    let checked = checked.clone();
+    let follow = move || {
+        let mut trouble = String::new();
+        while !stop.load(Ordering::Relaxed) {
+            let looked = look_at_all(&checked, &log);
+            if let Err(error) = &looked {
+                let text = format!("{error:#}");
+                if text != trouble {
+                    tracing::warn!(error = text, "cannot tell how far behind the jobs are");
+                    trouble = text;
+                }
+            }
+            lags.set(looked.ok());
+            let until = Instant::now() + LAG_INTERVAL;
+            while Instant::now() < until && !stop.load(Ordering::Relaxed) {
+                thread::sleep(Duration::from_millis(100));
+            }
+        }
+    };
+    thread::Builder::new().name("dashboard-lags".to_owned()).spawn(follow).context("start a thread")?;
+    Ok(())
+}
+
+fn look_at_all(checked: &Checked, log: &BrokerLog) -> Result<Vec<JobLag>> {
+    let look = |job: &Arc<processors::Job>| {
+        let (members, shards) = jobs::look_at(checked, log, job)?;
+        let of = |shard: runtime::status::ShardStatus| {
+            (shard.shard, (shard.lag_records, shard.watermark.map(Timestamp::micros)))
+        };
+        Ok(JobLag { job: job.name.clone(), members, shards: shards.into_iter().map(of).collect() })
+    };
+    checked.jobs.iter().map(look).collect()
 }
 
 /// A token as asked for, that a gateway with this configuration takes.

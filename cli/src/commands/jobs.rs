@@ -46,17 +46,8 @@ fn print_status(checked: &Checked, names: &[String], format: OutputFormat) -> Re
     let log = wiring::log(checked)?;
     let mut shown = Vec::new();
     for job in checked.select(names)? {
-        let group = group(checked, &job);
-        let members = log.group_members(&group)?.len();
-        let partitions = partitions(checked, &log, &job)?;
-        let named: Vec<TopicPartition> = partitions.iter().map(|(_, partition)| partition.clone()).collect();
-        let committed = log.group_positions(&group, &named)?;
-        let mut states = Vec::new();
-        for ((topic, partition), committed) in partitions.into_iter().zip(committed) {
-            let (start, end) = log.offsets(&partition)?;
-            states.push(PartitionState { topic, partition: partition.partition, committed, start, end });
-        }
-        shown.push((job.name.clone(), members, status::shards(&states, wiring::now())));
+        let (members, shards) = look_at(checked, &log, &job)?;
+        shown.push((job.name.clone(), members, shards));
     }
     match format {
         OutputFormat::Text => print_tables(&shown),
@@ -67,6 +58,21 @@ fn print_status(checked: &Checked, names: &[String], format: OutputFormat) -> Re
             output::line(json!(jobs.collect::<Vec<Value>>()).to_string())
         }
     }
+}
+
+/// The members of a job's group, and its shards.
+pub(super) fn look_at(checked: &Checked, log: &BrokerLog, job: &Job) -> Result<(usize, Vec<ShardStatus>)> {
+    let group = group(checked, job);
+    let members = log.group_members(&group)?.len();
+    let partitions = partitions(checked, log, job)?;
+    let named: Vec<TopicPartition> = partitions.iter().map(|(_, partition)| partition.clone()).collect();
+    let committed = log.group_positions(&group, &named)?;
+    let mut states = Vec::new();
+    for ((topic, partition), committed) in partitions.into_iter().zip(committed) {
+        let (start, end) = log.offsets(&partition)?;
+        states.push(PartitionState { topic, partition: partition.partition, committed, start, end });
+    }
+    Ok((members, status::shards(&states, wiring::now())))
 }
 
 fn print_tables(shown: &[(String, usize, Vec<ShardStatus>)]) -> Result<()> {

@@ -1,12 +1,45 @@
 //! The page in a real browser against the whole pipeline: its numbers are those of the live API and of ClickHouse.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::deployment::{Deployment, EndsWithTest, get, wait_until};
+
+/// Nobody runs the jobs any more, so that nothing moves.
+fn the_lags_are_those_of_jobs_status(deployment: &Deployment, url: &str) {
+    let status = deployment.run(&["jobs", "status", "--output", "json"]);
+    let status: Value = serde_json::from_str(&status).expect("json");
+    let told = |job: &Value| {
+        let shards = job["shards"].as_array().expect("shards");
+        let records: i64 = shards.iter().map(|shard| shard["lag_records"].as_i64().expect("a count")).sum();
+        let watermark = shards.iter().filter_map(|shard| shard["watermark"].as_i64()).min();
+        (job["job"].clone(), json!(0), json!(records), json!(watermark))
+    };
+    let expected: BTreeMap<String, _> =
+        status.as_array().expect("jobs").iter().map(|job| (job["job"].to_string(), told(job))).collect();
+    assert!(expected.len() >= 6, "{status}");
+    wait_until("the gateway tells the lags that `jobs status` tells", || {
+        let (_, health) = get(&format!("{url}api/health"));
+        let health: Value =
+            serde_json::from_str(health.split_once("\r\n\r\n").expect("a body").1).expect("json");
+        let jobs = health["pipeline"]["jobs"].as_array().expect("jobs");
+        let seen = jobs.iter().map(|job| {
+            let lag = &job["lag"];
+            let told = (
+                job["job"].clone(),
+                lag["members"].clone(),
+                lag["records"].clone(),
+                lag["watermark_min"].clone(),
+            );
+            (job["job"].to_string(), told)
+        });
+        seen.collect::<BTreeMap<_, _>>() == expected
+    });
+}
 
 #[test]
 fn the_numbers_of_the_page_are_those_of_the_api_and_of_clickhouse() {
@@ -35,6 +68,7 @@ fn the_numbers_of_the_page_are_those_of_the_api_and_of_clickhouse() {
     wait_until("the gateway has read all results", || get(&format!("{url}api/ready")).0 == 200);
     let (_, health) = get(&format!("{url}api/health"));
     let health: Value = serde_json::from_str(health.split_once("\r\n\r\n").expect("a body").1).expect("json");
+    the_lags_are_those_of_jobs_status(&deployment, &url);
     let results = health["pipeline"]["results"].as_u64().expect("a count");
     assert!(results > 1_000, "{health}");
     let tables = ["leaderboards", "engagement", "candles", "moderation_flags"];

@@ -21,7 +21,7 @@ use schemas::json::JsonReader;
 use serde_json::Value as Json;
 
 use super::hub::Hub;
-use super::pipeline::Pipeline;
+use super::pipeline::{Lags, Pipeline};
 use super::row::Row;
 
 const POLL_RECORDS_MAX: usize = 500;
@@ -48,6 +48,8 @@ pub struct FeedOptions {
     pub catch_up_records_max: i64,
     /// Whether the chat is read.
     pub with_chat: bool,
+    /// Where the jobs' lags are told.
+    pub lags: Lags,
 }
 
 /// The thread's state.
@@ -74,11 +76,11 @@ impl<L: Log, S: Fn(u32) -> Option<String>> Feed<L, S> {
         Feed {
             topics: topics.collect(),
             log,
+            pipeline: Pipeline::new(options.lags.clone()),
             options,
             schema,
             hub,
             readers: HashMap::new(),
-            pipeline: Pipeline::default(),
             positions: HashMap::new(),
             is_caught_up: false,
             health_at: None,

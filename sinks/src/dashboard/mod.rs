@@ -45,6 +45,7 @@ use tokio_rustls::rustls::ServerConfig;
 
 pub use access::Access;
 pub use limits::ClientLimits;
+pub use pipeline::{JobLag, Lags};
 pub use store::StoreLimits;
 pub use tls::TlsFiles;
 
@@ -108,6 +109,7 @@ pub struct Dashboard {
     address: SocketAddr,
     options: DashboardOptions,
     certificate: Option<watch::Sender<Arc<ServerConfig>>>,
+    lags: Lags,
 }
 
 impl Dashboard {
@@ -127,7 +129,13 @@ impl Dashboard {
             _ => anyhow::anyhow!("dashboard: cannot listen on {wanted} (`dashboard.listen`): {error}"),
         })?;
         let address = listener.local_addr().context("dashboard: ask for the bound address")?;
-        Ok(Dashboard { listener, address, options, certificate })
+        Ok(Dashboard { listener, address, options, certificate, lags: Lags::default() })
+    }
+
+    /// Where to tell how far behind the jobs are, for those who may read health. Without being told it says that this is not known.
+    #[must_use]
+    pub fn lags(&self) -> Lags {
+        self.lags.clone()
     }
 
     /// Where it listens, with the port that was chosen.
@@ -152,7 +160,7 @@ impl Dashboard {
         L: Log,
         S: Fn(u32) -> Option<String> + Send + 'static,
     {
-        let Dashboard { listener, address, mut options, certificate } = self;
+        let Dashboard { listener, address, mut options, certificate, lags } = self;
         if !options.with_chat {
             options.access.withhold(Kind::Chat);
         }
@@ -161,6 +169,7 @@ impl Dashboard {
             topic_prefix: options.topic_prefix.clone(),
             catch_up_records_max: options.catch_up_records_max,
             with_chat: options.with_chat,
+            lags,
         };
         let feed = Feed::new(log, feed_options, schema, Arc::clone(&hub));
         let stop = Arc::new(AtomicBool::new(false));

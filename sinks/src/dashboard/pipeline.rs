@@ -1,10 +1,12 @@
-//! The pipeline's own health, as far as it shows in the topics that the gateway reads.
+//! The pipeline's own health, as far as it shows in the topics that the gateway reads, and how far behind the jobs are, as far
+//! as somebody tells.
 //!
 //! Always holds: counts are of what was read since the gateway started reading, and only rise. Memory is bounded: at
 //! most `SHARDS_MAX` shards and `WORDS_MAX` reasons; beyond that shards are not listed and reasons are `other`.
-//! Does not know: processes, groups, the lag of the jobs; it sees what they wrote.
+//! Does not know: processes, groups; it sees what jobs wrote, and is given their lags.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value as Json, json};
 
@@ -13,6 +15,51 @@ use super::selector::{Kind, SeriesKey};
 
 const SHARDS_MAX: usize = 4_096;
 const WORDS_MAX: usize = 32;
+/// Shards of a job that are listed because they are behind.
+const BEHIND_MAX: usize = 8;
+
+/// How far behind its inputs a job is, as its committed positions tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JobLag {
+    /// The job.
+    pub job: String,
+    /// Members of its group: nobody runs it if there is none.
+    pub members: usize,
+    /// Offsets between the committed position and the end, and the committed watermark in microseconds, by shard.
+    pub shards: BTreeMap<i32, (i64, Option<i64>)>,
+}
+
+impl JobLag {
+    fn to_json(&self) -> Json {
+        let mut behind: Vec<(i32, i64)> =
+            self.shards.iter().map(|(shard, (records, _))| (*shard, *records)).collect();
+        behind.retain(|(_, records)| *records > 0);
+        behind.sort_by_key(|(shard, records)| (-records, *shard));
+        behind.truncate(BEHIND_MAX);
+        let behind = behind.iter().map(|(shard, records)| json!({ "shard": shard, "records": records }));
+        json!({
+            "members": self.members,
+            "records": self.shards.values().map(|(records, _)| records).sum::<i64>(),
+            "watermark_min": self.shards.values().filter_map(|(_, watermark)| *watermark).min(),
+            "behind": behind.collect::<Json>(),
+        })
+    }
+}
+
+/// Where somebody who can look at the groups writes the jobs' lags: none while they are not known.
+#[derive(Clone, Debug, Default)]
+pub struct Lags(Arc<Mutex<Option<Vec<JobLag>>>>);
+
+impl Lags {
+    /// Replaces what is known.
+    pub fn set(&self, lags: Option<Vec<JobLag>>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = lags;
+    }
+
+    fn get(&self) -> Option<Vec<JobLag>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
 
 #[derive(Clone, Copy)]
 struct Shard {
@@ -32,6 +79,7 @@ pub struct Pipeline {
     dead_letters: BTreeMap<String, u64>,
     /// What keeps the gateway from the log; none while it reads.
     trouble: Option<String>,
+    lags: Lags,
 }
 
 fn count(words: &mut BTreeMap<String, u64>, word: &str) -> u64 {
@@ -42,6 +90,12 @@ fn count(words: &mut BTreeMap<String, u64>, word: &str) -> u64 {
 }
 
 impl Pipeline {
+    /// One that has seen nothing and looks there for the jobs' lags.
+    #[must_use]
+    pub fn new(lags: Lags) -> Self {
+        Pipeline { lags, ..Pipeline::default() }
+    }
+
     /// A result was taken in.
     pub fn saw_result(&mut self, row: &Row) {
         self.records += 1;
@@ -95,18 +149,23 @@ impl Pipeline {
     /// As shown: the one row of the kind `health`.
     #[must_use]
     pub fn to_row(&self, is_caught_up: bool) -> Row {
-        let over = |pick: fn(&Shard) -> i64, shards: &BTreeMap<i64, Shard>| {
-            (shards.values().map(pick).min(), shards.values().map(pick).max())
-        };
-        let jobs = self.shards.iter().map(|(job, shards)| {
-            let (watermark_min, watermark) = over(|shard| shard.watermark, shards);
+        let lags: BTreeMap<String, JobLag> =
+            self.lags.get().into_iter().flatten().map(|lag| (lag.job.clone(), lag)).collect();
+        let mut names: Vec<&String> = self.shards.keys().chain(lags.keys()).collect();
+        names.sort_unstable();
+        names.dedup();
+        let none = BTreeMap::new();
+        let jobs = names.into_iter().map(|job| {
+            let shards = self.shards.get(job).unwrap_or(&none);
+            let newest = |pick: fn(&Shard) -> i64| shards.values().map(pick).max();
             json!({
                 "job": job,
                 "shards": shards.len(),
-                "as_of": over(|shard| shard.as_of, shards).1,
-                "watermark": watermark,
-                "watermark_min": watermark_min,
-                "computed_at": over(|shard| shard.computed_at, shards).1,
+                "as_of": newest(|shard| shard.as_of),
+                "watermark": newest(|shard| shard.watermark),
+                "watermark_min": shards.values().map(|shard| shard.watermark).min(),
+                "computed_at": newest(|shard| shard.computed_at),
+                "lag": lags.get(job).map(JobLag::to_json),
             })
         });
         let state = match (&self.trouble, is_caught_up) {

@@ -16,7 +16,7 @@ use kafka::{
 };
 use schemas::*;
 use serde_json::Value as Json;
-use sinks::dashboard::{Access, Dashboard, DashboardOptions};
+use sinks::dashboard::{Access, Dashboard, DashboardOptions, Lags};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -400,6 +400,7 @@ pub fn options() -> DashboardOptions {
 /// A running gateway.
 pub struct Gateway {
     pub address: SocketAddr,
+    pub lags: Lags,
     shutdown: Option<oneshot::Sender<()>>,
     task: JoinHandle<anyhow::Result<()>>,
 }
@@ -407,11 +408,11 @@ pub struct Gateway {
 impl Gateway {
     pub async fn start(log: &impl Log, options: DashboardOptions) -> Self {
         let dashboard = Dashboard::bind(options).await.expect("a free port");
-        let address = dashboard.address();
+        let (address, lags) = (dashboard.address(), dashboard.lags());
         let (shutdown, signal) = oneshot::channel::<()>();
         let wait = async move { drop(signal.await) };
         let task = tokio::spawn(dashboard.serve(log.clone(), local_schema, wait));
-        Gateway { address, shutdown: Some(shutdown), task }
+        Gateway { address, lags, shutdown: Some(shutdown), task }
     }
 
     pub async fn stop(mut self) {

@@ -1,9 +1,12 @@
-/** The pipeline's own health, as far as it shows in the topics that the gateway reads. */
+/** The pipeline's own health, as far as it shows in the topics that the gateway reads and in the jobs' committed positions. */
 import { byId, element, keyed, setText, setTexts } from "../dom";
 import { age, count, foreignText, title } from "../format";
 import type { Line } from "../connection";
 import { instead } from "../select";
 import type { State } from "../state";
+
+const COLUMNS = ["Run by", "Records behind", "Slowest shard's watermark", "Newest watermark", "Last result"];
+const FURTHEST_MAX = 8;
 
 export function showPipeline(state: State, line: Line, serverNowMs: number): void {
   const health = state.health;
@@ -18,7 +21,7 @@ export function showPipeline(state: State, line: Line, serverNowMs: number): voi
     ...(health?.trouble ? [["Trouble", health.trouble, true] as [string, string, boolean]] : []),
     ["Newest event", ago(state.asOf), false],
     ["Newest watermark", ago(state.watermark), false],
-    ["Newest result", ago(health && health.jobs.length ? Math.max(...health.jobs.map((job) => job.computed_at)) : null), false],
+    ["Newest result", ago(health?.jobs.reduce<number | null>((newest, job) => (job.computed_at === null ? newest : Math.max(newest ?? 0, job.computed_at)), null)), false],
     ["Results read", health ? count(health.results) : "–", false],
     ["Dead letters", health ? count(health.dead_letters.total) : "–", (health?.dead_letters.total ?? 0) > 0],
     ["Unreadable results", health ? count(unreadable) : "–", unreadable > 0],
@@ -38,14 +41,34 @@ export function showPipeline(state: State, line: Line, serverNowMs: number): voi
     byId("jobs"),
     health?.jobs ?? [],
     (job) => job.job,
-    () => element("tr", {}, element("th", { scope: "row" }), ...[1, 2, 3, 4].map(() => element("td"))),
-    (made, job) => setTexts(made, [foreignText(job.job, 40), count(job.shards), since(job.watermark_min), since(job.watermark), since(job.computed_at)]),
+    () => element("tr", { role: "row" }, element("th", { role: "rowheader", scope: "row" }), ...COLUMNS.map((name) => element("td", { role: "cell", "data-label": name }))),
+    (made, { job, lag, ...seen }) => {
+      const members = lag === null ? "–" : lag.members === 0 ? "nobody" : `${count(lag.members)} worker${lag.members === 1 ? "" : "s"}`;
+      setTexts(made, [foreignText(job, 40), members, lag === null ? "–" : count(lag.records), ago(lag?.watermark_min ?? seen.watermark_min), ago(seen.watermark), ago(seen.computed_at)]);
+      made.children[1]?.classList.toggle("bad", lag?.members === 0);
+    },
   );
+  const jobs = health?.jobs ?? [];
+  const isKnown = jobs.length > 0 && jobs.every((job) => job.lag !== null);
+  showFurthest(jobs.flatMap(({ job, lag }) => (lag?.behind ?? []).map(({ shard, records }) => ({ name: `${job}, shard ${shard}`, records }))));
+  setText(byId("furthest-empty"), instead(state, "health", isKnown ? "Every job has read all there is" : "Not known"));
   byId("jobs-empty").hidden = (health?.jobs.length ?? 0) > 0;
   setText(byId("jobs-empty"), instead(state, "health", "No job has written a result"));
   for (const id of ["letters-empty", "refused-empty"]) setText(byId(id), instead(state, "health", "None"));
   showReasons("letters", health?.dead_letters.by_reason ?? {});
   showReasons("refused", health?.refused ?? {});
+}
+
+function showFurthest(shards: { name: string; records: number }[]): void {
+  const rows = shards.sort((a, b) => b.records - a.records || (a.name < b.name ? -1 : 1)).slice(0, FURTHEST_MAX);
+  byId("furthest-empty").hidden = rows.length > 0;
+  keyed(
+    byId("furthest"),
+    rows,
+    ({ name }) => name,
+    ({ name }) => element("div", {}, element("dt", {}, foreignText(name, 60)), element("dd")),
+    (made, { records }) => setText(made.lastElementChild as Element, count(records)),
+  );
 }
 
 function showReasons(id: string, reasons: Record<string, number>): void {
