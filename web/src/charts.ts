@@ -45,7 +45,8 @@ function roomForTimes(from: number, to: number, width: number): number {
 }
 
 function short(value: number): string {
-  return value >= 10_000 ? `${decimal(String(value / 1000), 1)}k` : decimal(String(value), 2);
+  const [size, unit] = value >= 1e9 ? [1e9, "G"] : value >= 1e6 ? [1e6, "M"] : value >= 10_000 ? [1e3, "k"] : [1, ""];
+  return `${decimal(String(value / Number(size)), size === 1 ? 2 : 1)}${unit}`;
 }
 
 /** A chart in a host element: made anew when the colours change, resized with its host. */

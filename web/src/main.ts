@@ -227,6 +227,7 @@ function status(nowMs: number): [name: string, text: string, more: string] {
   if (line.state === "connecting") return state.id === null ? ["connecting", "Connecting", ""] : ["reconnecting", "Reconnecting", ""];
   if (state.health?.state === "log_unreachable") return ["stale", "Stale: Kafka unreachable", ""];
   if (state.id === null || state.health?.state === "catching_up") return ["catching_up", "Catching up", ""];
+  if (state.asOf === null) return ["quiet", "No results yet", ""];
   const quietMs = nowMs - lastResultMs;
   if (quietMs > STALE_AFTER_MS) return ["stale", "Stale: nothing new", ` for ${duration(quietMs)}`];
   const isBehind = state.asOf !== null && nowMs + state.skewMs - state.asOf / 1000 > BEHIND_AFTER_MS;

@@ -19,6 +19,9 @@ async function order(what) {
   assert(!done, "whoever started the test is gone");
 }
 
+/** The results that are shown here do not get younger while the test takes its time. */
+const CONNECTED = '#status:is([data-state="live"], [data-state="behind"])';
+
 const inaccessible = [];
 
 const VIEWS = [
@@ -33,7 +36,7 @@ async function open(options, hash = "#", prepare = async () => {}) {
   const page = await newPage(options);
   await prepare(page);
   await page.goto(url + hash);
-  await page.locator('#status[data-state="live"]').waitFor();
+  await page.locator(CONNECTED).waitFor();
   await page.locator(VIEWS.find((view) => view.hash === hash)?.ready ?? "h1:visible").first().waitFor();
   await page.evaluate(() => document.fonts.ready);
   return page;
@@ -351,7 +354,7 @@ async function theThemeIsRemembered(page) {
   const dark = await ground();
   assert.notEqual(dark, light);
   await page.reload();
-  await page.locator('#status[data-state="live"]').waitFor();
+  await page.locator(CONNECTED).waitFor();
   assert.equal(await ground(), dark);
   assert.equal(await page.locator("#theme").inputValue(), "dark");
   await page.locator("#theme").selectOption("auto");
@@ -461,7 +464,7 @@ async function aCutLineIsResumed() {
   await order("publish");
   await order("publish");
   isCut = false;
-  await page.locator('#status[data-state="live"]').waitFor();
+  await page.locator(CONNECTED).waitFor();
   const all = (await items({ kind: "moderation" })).map((item) => item.value).sort((a, b) => b.event_time - a.event_time || (a.flag_id < b.flag_id ? -1 : 1));
   await until(page, (count) => document.querySelectorAll("#flags li").length === count, all.length);
   assert.deepEqual(await page.locator("#flags li").evaluateAll((rows) => rows.map((row) => row.dataset.key)), all.map((flag) => flag.flag_id));
@@ -485,7 +488,7 @@ async function aLostGatewayIsSaidAndComesBack(page) {
   await until(page, () => document.querySelector('[data-fact="This page"]').textContent.startsWith("not connected"));
   await go(page, VIEWS[1].hash);
   await order("start");
-  await page.locator('#status[data-state="live"]').waitFor();
+  await page.locator(CONNECTED).waitFor();
   await order("publish");
   await until(page, (count) => document.querySelector("#channel-flags-more").textContent === `All ${count} in the queue`, flags + 1);
 }

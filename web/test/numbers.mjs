@@ -247,6 +247,7 @@ try {
   const page = await newPage({ viewport: { width: 1440, height: 900 }, reducedMotion: "reduce" });
   await page.goto(url);
   await page.locator("#channel-rows tr").first().waitFor();
+  await page.locator('#status[data-state="behind"]').waitFor(); // the events are years old
   await theBoardsAreTheSame(page, "#global-boards");
   const channels = (await texts(page, "#channel-rows bdi")).slice(0, CHANNELS_MAX);
   for (const channel of channels) {

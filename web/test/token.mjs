@@ -12,7 +12,7 @@ const says = (page, text) => until(page, (text) => document.querySelector("#clos
 async function open(options, hash) {
   const page = await newPage(options);
   await page.goto(`${url}#${new URLSearchParams({ token, ...hash })}`);
-  await page.locator('#status[data-state="live"]').waitFor();
+  await page.locator('#status:is([data-state="live"], [data-state="behind"])').waitFor();
   await page.evaluate(() => document.fonts.ready);
   return page;
 }

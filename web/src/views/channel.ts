@@ -29,7 +29,7 @@ const startup = new LineChart(byId("startup-chart"), { name: "Startup time over 
 const bitrate = new LineChart(byId("bitrate-chart"), {
   name: "Average bit rate over time",
   series: [{ name: "average", colour: "teal", isFilled: true }],
-  least: 1_000, say: (value) => `${count(value)} kbit/s`, axis: count,
+  least: 1_000, say: (value) => `${count(value)} kbit/s`,
 });
 const rebuffering = new LineChart(byId("rebuffer-chart"), {
   name: "Rebuffering ratio over time",
@@ -48,7 +48,7 @@ export function showChannel(state: State, channel: string, redraw: () => void): 
   showTiles(byId("tiles"), newest ? tilesOf(newest) : NO_WINDOW);
   for (const chart of [viewers, chat, retention, latency, startup, bitrate, rebuffering]) chart.sayInstead(instead(state, "engagement", "Nothing heard yet"));
   if (windows.length > 0) retention.sayInstead("Nobody has been watching for long enough yet");
-  setText(byId("reactions-empty"), instead(state, "engagement", "No reactions in this window"));
+  setText(byId("reactions-empty"), instead(state, "engagement", newest ? "No reactions in this window" : "Nothing heard yet"));
   const stamp = [channel, windows.length, ...windows.slice(-2).map((window) => `${window.as_of} ${window.is_final}`)].join("\n");
   if (stamp !== drawn) {
     drawn = stamp;
