@@ -184,6 +184,9 @@ pub struct SimulateArguments {
     /// The longest time that an event is on its way, in milliseconds; 0 keeps all in order.
     #[arg(long, default_value_t = 0, value_name = "MILLISECONDS")]
     pub disorder_ms: u32,
+    /// Without moderators: spam stays.
+    #[arg(long)]
+    pub unmoderated: bool,
     /// Event time of the first event, in milliseconds since 1970; now by default.
     #[arg(long, value_name = "MILLISECONDS")]
     pub start: Option<i64>,
