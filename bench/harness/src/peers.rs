@@ -18,7 +18,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
-use kafka::Log as _;
 use kafka::broker::NewTopic;
 
 use crate::meter::Usage;
