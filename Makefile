@@ -29,25 +29,28 @@ lint: web ## formatting, lints and documentation, all as errors
 	cargo clippy --workspace --all-targets --locked -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --locked --quiet
 
-PEER := bench/peers/kafka-streams
-$(PEER)/target/peer.jar: $(PEER)/pom.xml $(shell find $(PEER)/src schemas/avro -type f) | setup
-	cd $(PEER) && mvn -q -B -Dmaven.test.skip=true package
+PEERS := bench/peers
+# What Maven builds last of them stands for all.
+$(PEERS)/flink/target/peer.jar: $(shell find $(PEERS) -path '*/target' -prune -o -type f -print) $(shell find schemas/avro -type f) | setup
+	cd $(PEERS) && mvn -q -B -Dmaven.test.skip=true package
 	@touch $@
 
 peers: export OVATION_SETUP_FOR_BENCH := 1
-peers: $(PEER)/target/peer.jar ## build the benchmark's jobs for Kafka Streams
+peers: $(PEERS)/flink/target/peer.jar ## build the benchmark's jobs for Kafka Streams and Flink
 
-bench: web peers ## measure beside Kafka Streams and other peers; takes two hours, writes bench/RESULTS.md and bench/results/
+bench: web peers ## measure beside Kafka Streams, Flink and other peers; takes three hours, writes bench/RESULTS.md and bench/results/
 	cargo build --release --locked --workspace
 	bench/run.sh
 
-# Six minutes of event time, so that windows move on and what is old leaves them; some events too late.
-QUICK := --events 100000 --rate 250 --users 5000 --disorder-ms 3000 --rounds 1 --snapshots-every 2s
+# Six minutes of event time, so that windows move on and what is old leaves them; where the peer can do it some events come too late.
+QUICK := --events 100000 --rate 250 --users 5000 --rounds 1 --snapshots-every 2s
 
-bench-quick: web peers ## whether Kafka Streams finds the same, on little data; the speeds say nothing
+bench-quick: web peers ## whether Kafka Streams and Flink find the same, on little data; the speeds say nothing
 	cargo build --release --locked --workspace
-	target/release/harness peers $(QUICK)
-	target/release/harness peers $(QUICK) --workload w4 --stores rocksdb --kill-peer
+	target/release/harness peers $(QUICK) --disorder-ms 3000
+	target/release/harness peers $(QUICK) --disorder-ms 3000 --workload w4 --stores rocksdb --kill-peer
+	target/release/harness peers $(QUICK) --disorder-ms 2000 --workload w4 --peer flink --checkpoint-ms 100 --kill-peer
+	target/release/harness peers --events 6000 --rate 15 --users 5000 --rounds 1 --disorder-ms 3000 --workload w4 --peer streams-dsl
 
 test: export OVATION_SETUP_FOR_TESTS := 1
 test: export OVATION_SETUP_FOR_BENCH := 1
@@ -57,4 +60,4 @@ test: lint peers ## everything that must hold: lints, unit tests, and the pipeli
 
 clean: ## remove what was built and the local stack's data (not the cache folder)
 	cargo clean
-	rm -rf web/dist web/node_modules .ovation $(PEER)/target
+	rm -rf web/dist web/node_modules .ovation $(PEERS)/*/target

@@ -1,22 +1,41 @@
-//! The benchmark's comparison with Kafka Streams, on little data: what its jobs find must be what ours find.
+//! The benchmark's comparison with other frameworks, on little data: what their jobs find must be what ours find.
 //!
-//! Some events are late, some too late, moderators take back some, and the peer is killed half-way, so that its state is one that
-//! survives, as ours does. The speeds that are printed say nothing here.
+//! Some events are late; where the peer can do it some are too late, moderators take back some, and it is killed half-way, so that its
+//! state is one that survives, as ours does. The speeds that are printed say nothing here.
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::Mutex;
+
+/// One after the other: each has a broker and two programs of its own.
+static TURN: Mutex<()> = Mutex::new(());
+
+fn finds_the_same(arguments: &[&str]) {
+    let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    let built = Command::new("make").arg("--silent").arg("peers").current_dir(root).status();
+    assert!(built.expect("make runs").success(), "the peers were not built");
+    let peers = root.join("bench/peers");
+    let mut all = vec!["harness", "--binary", env!("CARGO_BIN_EXE_ovation"), "peers"];
+    all.extend(["--peers", peers.to_str().expect("a path")]);
+    all.extend(["--workload", "w4", "--users", "5000", "--rounds", "1"]);
+    all.extend(["--heap-mb", "1024", "--snapshots-every", "2s"].iter().chain(arguments));
+    harness::run(all.into_iter().map(Into::into)).expect("the same results");
+}
 
 #[test]
 fn kafka_streams_finds_the_same() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
-    let built = Command::new("make").arg("--silent").arg("peers").current_dir(root).status();
-    assert!(built.expect("make runs").success(), "the peer was not built");
-    let peer = root.join("bench/peers/kafka-streams/target");
-    let size =
-        ["--events", "40000", "--rate", "100", "--users", "5000", "--disorder-ms", "3000", "--rounds", "1"];
-    let what = ["--workload", "w4", "--kill-peer", "--heap-mb", "1024", "--snapshots-every", "2s"];
-    let mut arguments = vec!["harness", "--binary", env!("CARGO_BIN_EXE_ovation"), "peers"];
-    arguments.extend(size.iter().chain(&what));
-    arguments.extend(["--peer", peer.to_str().expect("a path")]);
-    harness::run(arguments.into_iter().map(Into::into)).expect("the same results");
+    finds_the_same(&["--events", "40000", "--rate", "100", "--disorder-ms", "3000", "--kill-peer"]);
+}
+
+#[test]
+fn the_dsl_of_kafka_streams_finds_the_same() {
+    let size = ["--events", "6000", "--rate", "15", "--disorder-ms", "3000"];
+    finds_the_same(&[&["--peer", "streams-dsl"], &size[..]].concat());
+}
+
+#[test]
+fn flink_finds_the_same() {
+    let size = ["--events", "100000", "--rate", "250", "--disorder-ms", "2000"];
+    finds_the_same(&[&["--peer", "flink", "--checkpoint-ms", "100", "--kill-peer"], &size[..]].concat());
 }

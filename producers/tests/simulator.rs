@@ -237,6 +237,18 @@ fn moderators_take_back_what_was_said_and_the_banned_are_silent() {
 }
 
 #[test]
+fn without_moderators_nothing_is_taken_back() {
+    let events =
+        run(SimulatorOptions { duration: Some(Duration::from_secs(600)), is_moderated: false, ..options() });
+    let chat =
+        events.iter().filter_map(|event| if let Event::Chat(event) = event { Some(event) } else { None });
+    assert!(chat.clone().count() > 1_000);
+    for event in chat {
+        assert_eq!(event.kind, ChatKind::Message);
+    }
+}
+
+#[test]
 fn there_are_storms_raids_and_every_kind_of_reaction() {
     let events = run(SimulatorOptions { duration: Some(Duration::from_secs(600)), ..options() });
     let mut kinds: BTreeMap<&str, u32> = BTreeMap::new();

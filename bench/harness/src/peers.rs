@@ -1,22 +1,22 @@
-//! The same jobs beside Kafka Streams: `bench/peers/kafka-streams` reads the same topics on the same broker, and must find the same.
+//! The same jobs beside other frameworks: those of `bench/peers` read the same topics on the same broker, and must find the same.
 //!
-//! The data is produced once; then the two take turns at each workload, each time from the beginning until the last position is committed.
+//! The data is produced once; then all take turns at each workload, each time from the beginning until the last position is committed.
 //! Always holds: figures are of one process alone, all its threads included, from its start (a virtual machine's own start and its compiling
-//! belong to it; the steady figures leave out what came before the first commit); no speed is printed before both sides' results of
-//! that round were compared, and a comparison that compared nothing fails. Does not know: how either side does it.
+//! belong to it; the steady figures leave out what came before the first commit); no speed is printed before the results of
+//! that round were compared, each peer's with ours, and a comparison that compared nothing fails. Does not know: how any side does it.
 
 mod compare;
 pub mod latency;
 mod limits;
+mod program;
 mod report;
 mod results;
-mod streams;
+mod turn;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use kafka::broker::NewTopic;
 
@@ -24,20 +24,21 @@ use crate::meter::Usage;
 use crate::ovation::{Bench, CHAT, PARTITIONS, Process, ROLLING_BOARD};
 use compare::Kind;
 use limits::Limits;
+use program::{Peer, Stores};
 use results::Mark;
-use streams::Streams;
+use turn::Turn;
 
 /// What trades are read from.
 const TRADES: &str = "events.trades";
-/// Where the peer writes.
+/// Where peers write.
 const PEER_RESULTS: &str = "peers.results";
-/// Where it keeps its state, in the folder of the measurement.
-const PEER_STATE: &str = "peer";
 /// Bounds of state that this data does not reach, so that both sides are exact.
 const UNBOUNDED: &str = "entries_max = 100000000\n";
 const ENGAGEMENT: &str = "[jobs.JOB.engagement]\nwindow = \"1m\"\nemit_every = \"1m\"\ndistinct_max = 1000000\n\
                           messages_max = 10000000\n";
 const CANDLES: &str = "[jobs.JOB.candles]\nintervals = [\"1s\", \"1m\"]\nemit_every = \"1m\"\n";
+/// As jobs are configured here.
+const LATENESS: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const DEADLINE: Duration = Duration::from_secs(1_800);
 
@@ -62,19 +63,25 @@ pub struct Options {
     /// How often each side is run.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// Where the peer keeps its state.
+    /// What is measured beside ours, in turns.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Peer::Streams])]
+    peer: Vec<Peer>,
+    /// Where peers keep their state.
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Stores::Memory])]
     stores: Vec<Stores>,
-    /// What `mvn package` made of the peer.
-    #[arg(long, default_value = "bench/peers/kafka-streams/target")]
-    peer: PathBuf,
-    /// The most heap that the peer may take, in MB.
+    /// Where `make peers` has built them.
+    #[arg(long, default_value = "bench/peers")]
+    peers: PathBuf,
+    /// The most heap that a peer may take, in MB.
     #[arg(long, default_value_t = 6_144)]
     heap_mb: u32,
     /// How often our job takes snapshots.
     #[arg(long, default_value = "30s")]
     snapshots_every: String,
-    /// Kill the peer half-way and start it again: its results must be the same. Its speeds then say nothing.
+    /// How often Flink takes a checkpoint, in milliseconds. It commits with each and only then.
+    #[arg(long, default_value_t = 1_000)]
+    checkpoint_ms: u32,
+    /// Kill peers half-way and start them again: their results must be the same. Their speeds then say nothing.
     #[arg(long)]
     kill_peer: bool,
     /// Where all numbers go.
@@ -84,7 +91,7 @@ pub struct Options {
 
 /// What is computed, from one read of its topics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Workload {
+pub enum Workload {
     /// The 100 users of each channel who wrote most in the last five minutes, every ten seconds.
     W1,
     /// Messages and distinct chatters of each channel and minute.
@@ -93,13 +100,6 @@ enum Workload {
     W3,
     /// All of these.
     W4,
-}
-
-/// Where the peer keeps its state. Its changelog is in Kafka in either case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Stores {
-    Memory,
-    Rocksdb,
 }
 
 impl Workload {
@@ -149,12 +149,6 @@ impl Workload {
     }
 }
 
-impl Stores {
-    fn name(self) -> &'static str {
-        ["memory", "rocksdb"][self as usize]
-    }
-}
-
 /// One side's read of everything.
 #[derive(Clone, Copy, Debug)]
 struct Run {
@@ -174,7 +168,7 @@ struct Measured {
     events: f64,
     compared: usize,
     ours: Vec<Run>,
-    peer: Vec<Run>,
+    peers: Vec<(Peer, Vec<Run>)>,
     limits: Vec<Limits>,
 }
 
@@ -183,13 +177,14 @@ struct Measured {
 /// # Errors
 /// If a server or a program fails, or the results differ.
 pub fn measure(binary: &Path, options: &Options) -> Result<()> {
-    streams::check(&options.peer)?;
+    options.check()?;
     let jobs: Vec<String> = options.workload.iter().map(|workload| workload.settings()).collect();
     let bench = Bench::start(binary, &jobs.concat())?;
     create_results(&bench)?;
     for (topic, share) in [(CHAT, "chat=1"), (TRADES, "trades=1")] {
         if options.workload.iter().any(|workload| workload.topics().contains(&topic)) {
-            bench.simulate(options.events, options.rate, options.users, options.disorder_ms, share)?;
+            let what = if options.is_moderated() { vec![share] } else { vec![share, "--unmoderated"] };
+            bench.simulate(options.events, options.rate, options.users, options.disorder_ms, &what)?;
         }
     }
     if options.workload.iter().any(|workload| workload.kinds().contains(&Kind::Engagement)) {
@@ -198,7 +193,9 @@ pub fn measure(binary: &Path, options: &Options) -> Result<()> {
     }
     let mut all = Vec::new();
     for workload in &options.workload {
-        for stores in &options.stores {
+        for stores in
+            options.stores.iter().filter(|stores| options.peer.iter().any(|peer| peer.has(**stores)))
+        {
             let measured = measure_one(&bench, options, *workload, *stores)?;
             report::print(&measured, options)?;
             all.push(measured);
@@ -210,23 +207,57 @@ pub fn measure(binary: &Path, options: &Options) -> Result<()> {
     bench.stop()
 }
 
-/// Creates the topic that the peer writes to.
+/// Creates the topic that peers write to. What a window's result has as its time is of long ago: the broker must not delete what it
+/// takes for old.
 fn create_results(bench: &Bench) -> Result<()> {
-    let (name, config) = (PEER_RESULTS.to_owned(), BTreeMap::default());
+    let (name, config) = (PEER_RESULTS.to_owned(), [("retention.ms".to_owned(), "-1".to_owned())].into());
     bench.log().create_topics(&[NewTopic { name, partitions: PARTITIONS, replication: 1, config }])?;
     Ok(())
 }
 
+impl Options {
+    fn check(&self) -> Result<()> {
+        self.peer.iter().try_for_each(|peer| peer.check(&self.peers))?;
+        let most_ms = LATENESS.as_millis();
+        ensure!(
+            !self.peer.contains(&Peer::Flink) || u128::from(self.disorder_ms) <= most_ms,
+            "Flink's watermark is of all partitions, ours of each: above {most_ms} ms they drop different events"
+        );
+        let is_able = |stores: &Stores| self.peer.iter().any(|peer| peer.has(*stores));
+        ensure!(self.stores.iter().any(is_able), "the job for Flink has its state in memory only");
+        Ok(())
+    }
+
+    /// Whether moderators take back some of the chat.
+    fn is_moderated(&self) -> bool {
+        !self.peer.contains(&Peer::StreamsDsl)
+    }
+}
+
 fn measure_one(bench: &Bench, options: &Options, workload: Workload, stores: Stores) -> Result<Measured> {
     let events = bench.records(workload.topics())? as f64;
+    let peers = options.peer.iter().filter(|peer| peer.has(stores)).map(|peer| (*peer, vec![])).collect();
     let mut measured =
-        Measured { workload, stores, events, compared: 0, ours: vec![], peer: vec![], limits: vec![] };
+        Measured { workload, stores, events, compared: 0, ours: vec![], peers, limits: vec![] };
     for round in 0..options.rounds {
         let mark = Mark::now(bench)?;
         measured.ours.push(run_ours(bench, options, workload, &format!("{}-{round}", stores.name()))?);
-        measured.peer.push(run_peer(bench, options, workload, stores, round)?);
-        let (ours, peer) = mark.read_since(bench)?;
-        measured.compared += compare::compare(workload.kinds(), &ours, &peer)?;
+        let (mut ours, _) = mark.read_since(bench)?;
+        if !options.is_moderated() {
+            // The DSL says nothing of a window in which nobody wrote, and here only those are empty.
+            compare::drop_empty_boards(&mut ours);
+        }
+        for (peer, runs) in &mut measured.peers {
+            let mark = Mark::now(bench)?;
+            let turn = Turn { peer: *peer, workload, stores };
+            runs.push(turn.run(bench, options, round)?);
+            let (_, mut theirs) = mark.read_since(bench)?;
+            if !options.is_moderated() {
+                compare::drop_empty_boards(&mut theirs);
+            }
+            measured.compared += compare::compare(workload.kinds(), &ours, &theirs)
+                .with_context(|| format!("the peer is {}", peer.name()))?;
+        }
         measured.limits.push(limits::measure(bench, workload.topics())?);
     }
     Ok(measured)
@@ -258,55 +289,6 @@ fn start_ours(bench: &Bench, options: &Options, workload: Workload, name: &str) 
         ("process.idle_after", "1h"),
     ];
     bench.process_jobs(&jobs, &settings)
-}
-
-fn run_peer(
-    bench: &Bench,
-    options: &Options,
-    workload: Workload,
-    stores: Stores,
-    round: usize,
-) -> Result<Run> {
-    let application = format!("peer-{}-{}-{round}", workload.name(), stores.name());
-    let start = || start_peer(bench, options, workload, stores, &application);
-    let committed = || bench.committed(&application, workload.topics());
-    let started = Instant::now();
-    let mut process = start()?;
-    if options.kill_peer {
-        let half = bench.records(workload.topics())? / 2;
-        while committed()? < half {
-            process.usage()?;
-            ensure!(started.elapsed() < DEADLINE, "{application} does not come to half of its records");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        drop(process);
-        process = start()?;
-    }
-    let run = until_committed(bench, workload, started, &committed, &|| process.usage())?;
-    process.stop()?;
-    std::fs::remove_dir_all(bench.folder().join(PEER_STATE))?;
-    Ok(run)
-}
-
-fn start_peer(
-    bench: &Bench,
-    options: &Options,
-    workload: Workload,
-    stores: Stores,
-    application: &str,
-) -> Result<Streams> {
-    streams::start(&options.peer, options.heap_mb, |command| {
-        command.args([
-            "--workload",
-            workload.name(),
-            "--stores",
-            stores.name(),
-            "--application",
-            application,
-        ]);
-        command.args(["--brokers", bench.brokers(), "--registry", bench.registry()]);
-        command.args(["--results", PEER_RESULTS]).arg("--state").arg(bench.folder().join(PEER_STATE));
-    })
 }
 
 fn until_committed(

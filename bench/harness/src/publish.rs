@@ -62,17 +62,17 @@ impl Bench {
         Ok(())
     }
 
-    /// Publishes so many events of one kind in the same world, some of them out of order. `share` names the kind.
+    /// Publishes so many events of one kind in the same world, some of them out of order. `what` is the kind's share, and more options.
     ///
     /// # Errors
     /// If it fails, with what it said.
-    pub fn simulate(&self, count: u64, rate: u32, users: u32, disorder_ms: u32, share: &str) -> Result<()> {
+    pub fn simulate(&self, count: u64, rate: u32, users: u32, disorder_ms: u32, what: &[&str]) -> Result<()> {
         let [count, rate, users] = [count.to_string(), rate.to_string(), users.to_string()];
         let disorder_ms = disorder_ms.to_string();
         let size = ["--unpaced", "--count", &count, "--rate", &rate, "--start", "1700000040000"];
-        let world = ["--channels", "1000", "--users", &users, "--symbols", "100", "--shares", share];
+        let world = ["--channels", "1000", "--users", &users, "--symbols", "100", "--shares"];
         let order = ["--disorder-ms", &disorder_ms];
-        self.run(&[&["produce", "simulate"], &size[..], &world, &order].concat())?;
+        self.run(&[&["produce", "simulate"], &size[..], &order, &world, what].concat())?;
         Ok(())
     }
 

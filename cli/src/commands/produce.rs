@@ -72,6 +72,7 @@ fn simulator_options(arguments: &SimulateArguments) -> Result<SimulatorOptions> 
         symbols: arguments.symbols,
         shares: shares.unwrap_or_default(),
         disorder_max_ms: arguments.disorder_ms,
+        is_moderated: !arguments.unmoderated,
     })
 }
 

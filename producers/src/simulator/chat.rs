@@ -9,6 +9,7 @@ use schemas::{ChatEvent, ChatKind, Emote, Event, Text, Timestamp};
 
 use super::cast::{Cast, SOURCE, user_id, user_name};
 use super::draw::Draw;
+use super::options::SimulatorOptions;
 use super::phrases::{ANSWERS, EMOTES, OPENERS, PHRASES, QUESTIONS, RAID_PHRASES, SPAM};
 use super::spotlight::{Attraction, Spotlight};
 
@@ -46,18 +47,20 @@ pub(super) struct Chat {
     recent: Vec<Recent>,
     campaigns: Vec<Campaign>,
     actions: VecDeque<Action>,
+    actions_max: usize,
     spammers: u64,
     events: u64,
 }
 
 impl Chat {
-    pub(super) fn new(draw: Draw, spam_draw: Draw, channels: u32) -> Self {
+    pub(super) fn new(draw: Draw, spam_draw: Draw, options: &SimulatorOptions) -> Self {
         Chat {
             draw,
             spam_draw,
-            recent: vec![Recent::default(); channels as usize],
+            recent: vec![Recent::default(); options.channels as usize],
             campaigns: Vec::new(),
             actions: VecDeque::new(),
+            actions_max: if options.is_moderated { ACTIONS_MAX } else { 0 },
             spammers: 0,
             events: 0,
         }
@@ -155,7 +158,7 @@ impl Chat {
         event.user_name = Some(format!("visitor{}", campaign.spammer).into());
         event.text = Some(campaign.text.into());
         let mut is_over = campaign.left == 0;
-        if draw.chance(500) && self.actions.len() < ACTIONS_MAX {
+        if draw.chance(500) && self.actions.len() < self.actions_max {
             let kinds = [ChatKind::MessageDeleted, ChatKind::UserTimedOut, ChatKind::UserBanned];
             let kind = kinds[draw.weighted(&[60, 25, 15])];
             // moderators act one after the other, so the queue stays in order

@@ -63,7 +63,7 @@ impl Simulator {
             cast: Cast::new(seed, start, options.channels, options.users, options.regulars),
             spotlight: Spotlight::new(draw(Concern::Spotlight), start),
             viewers: Viewers::new(draw(Concern::Viewers)),
-            chat: Chat::new(draw(Concern::Chat), draw(Concern::Spam), options.channels),
+            chat: Chat::new(draw(Concern::Chat), draw(Concern::Spam), &options),
             reactions: Reactions::new(draw(Concern::Reactions)),
             markets: Markets::new(draw(Concern::Markets), options.symbols, start),
             disorder: draw(Concern::Disorder),

@@ -30,10 +30,13 @@ pub struct SimulatorOptions {
     pub shares: Shares,
     /// The longest time in milliseconds that an event is on its way; 0 keeps all in order.
     pub disorder_max_ms: u32,
+    /// Whether moderators take spam back.
+    pub is_moderated: bool,
 }
 
 impl Default for SimulatorOptions {
-    /// 1,000 events a second in 50 channels with 20,000 users, 2,000 regulars in each, and 4 symbols, without end, in order, from 1970.
+    /// 1,000 events a second in 50 channels with 20,000 users, 2,000 regulars in each, and 4 symbols, without end, in order, moderated, from
+    /// 1970.
     fn default() -> Self {
         SimulatorOptions {
             seed: 1,
@@ -47,6 +50,7 @@ impl Default for SimulatorOptions {
             symbols: 4,
             shares: Shares::default(),
             disorder_max_ms: 0,
+            is_moderated: true,
         }
     }
 }

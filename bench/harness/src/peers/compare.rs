@@ -67,6 +67,13 @@ pub fn compare(kinds: &[Kind], ours: &Results, peer: &Results) -> Result<usize> 
     Ok(compared.values().sum())
 }
 
+/// Forgets boards on which nobody is.
+pub fn drop_empty_boards(results: &mut Results) {
+    results.retain(|subject, figures| {
+        subject.kind != Kind::Board || figures.first().is_none_or(|first| first != "0 users, 0 messages")
+    });
+}
+
 /// The end of the last window that has a result, of each kind and partition.
 fn last_ends(results: &Results) -> BTreeMap<(Kind, i32), i64> {
     let mut ends = BTreeMap::new();

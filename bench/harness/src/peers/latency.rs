@@ -16,9 +16,10 @@ use kafka::registry::Registry;
 use kafka::{Consumer as _, Log as _};
 use schemas::Decoder;
 
+use super::program::{Peer, Program, Stores};
 use super::results::{Mark, result};
-use super::streams::Streams;
-use super::{Stores, Workload, create_results, run_ours, run_peer, start_ours, start_peer};
+use super::turn::Turn;
+use super::{Workload, create_results, run_ours, start_ours};
 use crate::fanout::now_micros;
 use crate::meter::median;
 use crate::ovation::{Bench, Process};
@@ -45,9 +46,9 @@ pub struct Options {
     /// For how long, in seconds, after the start is over.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
-    /// What `mvn package` made of the peer.
-    #[arg(long, default_value = "bench/peers/kafka-streams/target")]
-    peer: PathBuf,
+    /// Where `make peers` has built it.
+    #[arg(long, default_value = "bench/peers")]
+    peers: PathBuf,
     /// The most heap that the peer may take, in MB.
     #[arg(long, default_value_t = 6_144)]
     heap_mb: u32,
@@ -64,7 +65,9 @@ impl Options {
             disorder_ms: 0,
             rounds: 1,
             stores: vec![Stores::Memory],
-            peer: self.peer.clone(),
+            peer: vec![Peer::Streams],
+            peers: self.peers.clone(),
+            checkpoint_ms: 1_000,
             heap_mb: self.heap_mb,
             snapshots_every: "30s".to_owned(),
             kill_peer: false,
@@ -76,7 +79,7 @@ impl Options {
 /// A side that runs.
 enum Running {
     Ours(Process),
-    Peer(Streams),
+    Peer(Program),
 }
 
 impl Running {
@@ -93,7 +96,7 @@ impl Running {
 /// # Errors
 /// If a server or a program fails.
 pub fn measure(binary: &Path, options: &Options) -> Result<()> {
-    super::streams::check(&options.peer)?;
+    Peer::Streams.check(&options.peers)?;
     let mut out = std::io::stdout().lock();
     for workload in &options.workload {
         ensure!(matches!(workload, Workload::W1 | Workload::W3), "{} has too few results", workload.name());
@@ -133,10 +136,10 @@ pub fn measure(binary: &Path, options: &Options) -> Result<()> {
 fn find_greatest(binary: &Path, options: &Options, workload: Workload) -> Result<u64> {
     let bench = Bench::start(binary, &workload.settings())?;
     create_results(&bench)?;
-    bench.simulate(options.events, 10_000, 100_000, 0, share(workload))?;
+    bench.simulate(options.events, 10_000, 100_000, 0, &[share(workload)])?;
     let options = options.of_peers();
     let ours = run_ours(&bench, &options, workload, "greatest")?;
-    let peer = run_peer(&bench, &options, workload, Stores::Memory, 0)?;
+    let peer = turn(workload).run(&bench, &options, 0)?;
     bench.stop()?;
     let rate = |run: &super::Run| run.steady_events / run.steady_wall_s;
     Ok(rate(&ours).min(rate(&peer)) as u64)
@@ -151,7 +154,7 @@ fn run(binary: &Path, options: &Options, workload: Workload, rate: u64, is_ours:
     let running = if is_ours {
         Running::Ours(start_ours(&bench, &of_peers, workload, "latency")?)
     } else {
-        Running::Peer(start_peer(&bench, &of_peers, workload, Stores::Memory, "latency")?)
+        Running::Peer(turn(workload).start(&bench, &of_peers, "latency")?)
     };
     let seconds = WARM_UP + Duration::from_secs(options.seconds);
     let count = rate * (seconds.as_secs() + 5);
@@ -186,4 +189,8 @@ fn run(binary: &Path, options: &Options, workload: Workload, rate: u64, is_ours:
 
 fn share(workload: Workload) -> &'static str {
     if workload == Workload::W3 { "trades=1" } else { "chat=1" }
+}
+
+fn turn(workload: Workload) -> Turn {
+    Turn { peer: Peer::Streams, workload, stores: Stores::Memory }
 }

@@ -5,8 +5,9 @@
 use std::io::Write;
 
 use anyhow::Result;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use super::program::Peer;
 use super::{Measured, Options, Run, Workload};
 use crate::meter::median;
 
@@ -25,45 +26,50 @@ pub fn print(measured: &Measured, options: &Options) -> Result<()> {
     };
     writeln!(
         out,
-        "{}: {title}. {events} events, {} users, 1000 channels, up to {} ms late, {} rounds; state of the peer in {}; {compared} \
+        "{}: {title}. {events} events, {} users, 1000 channels, up to {} ms late{}, {} rounds; state of peers in {}; {compared} \
          results compared, all equal",
         workload.name(),
         options.users,
         options.disorder_ms,
+        if options.is_moderated() { "" } else { ", nothing taken back" },
         options.rounds,
         stores.name(),
     )?;
     writeln!(
         out,
-        "{:<16} {:>10} {:>24} {:>16} {:>20} {:>8}",
+        "{:<20} {:>10} {:>24} {:>16} {:>20} {:>8}",
         "", "events/s", "CPU us/event (spread)", "steady events/s", "steady CPU us/event", "peak MB"
     )?;
-    let sides = [&measured.ours, &measured.peer].map(|runs| Figures::of(runs, *events));
-    for (name, figures) in ["ovation", "kafka streams"].iter().zip(&sides) {
+    let ours = Figures::of(&measured.ours, *events);
+    let figures = |(peer, runs): &(Peer, Vec<Run>)| (peer.name(), Figures::of(runs, *events));
+    let peers: Vec<(&str, Figures)> = measured.peers.iter().map(figures).collect();
+    for (name, figures) in [("ovation", &ours)].into_iter().chain(peers.iter().map(|(name, of)| (*name, of)))
+    {
         let Figures { events_per_s, cpu_us, spread, steady_events_per_s, steady_cpu_us, peak_mb } = figures;
         let cpu = format!("{cpu_us:.3} ({:.3}-{:.3})", spread.0, spread.1);
         let (steady_events_per_s, steady_cpu_us) = (known(*steady_events_per_s, 0), known(*steady_cpu_us, 3));
         writeln!(
             out,
-            "{name:<16} {events_per_s:>10.0} {cpu:>24} {steady_events_per_s:>16} {steady_cpu_us:>20} {peak_mb:>8.0}",
+            "{name:<20} {events_per_s:>10.0} {cpu:>24} {steady_events_per_s:>16} {steady_cpu_us:>20} {peak_mb:>8.0}",
         )?;
     }
-    let [ours, peer] = &sides;
-    writeln!(
-        out,
-        "{:<16} {:>10.2} {:>24.2} {:>16} {:>20} {:>8.2}",
-        "streams/ovation",
-        peer.events_per_s / ours.events_per_s,
-        peer.cpu_us / ours.cpu_us,
-        known(peer.steady_events_per_s / ours.steady_events_per_s, 2),
-        known(peer.steady_cpu_us / ours.steady_cpu_us, 2),
-        peer.peak_mb / ours.peak_mb,
-    )?;
+    for (name, peer) in &peers {
+        writeln!(
+            out,
+            "{:<20} {:>10.2} {:>24.2} {:>16} {:>20} {:>8.2}",
+            format!("{name}/ovation"),
+            peer.events_per_s / ours.events_per_s,
+            peer.cpu_us / ours.cpu_us,
+            known(peer.steady_events_per_s / ours.steady_events_per_s, 2),
+            known(peer.steady_cpu_us / ours.steady_cpu_us, 2),
+            peer.peak_mb / ours.peak_mb,
+        )?;
+    }
     let limit = |what: fn(&super::Limits) -> f64| {
         median(measured.limits.iter().map(|limits| what(limits) / events * 1e6).collect())
     };
-    writeln!(out, "{:<16} {:>35.3}", "only reading", limit(|limits| limits.consume_s))?;
-    writeln!(out, "{:<16} {:>35.3}\n", "and decoding", limit(|limits| limits.decode_s))?;
+    writeln!(out, "{:<20} {:>35.3}", "only reading", limit(|limits| limits.consume_s))?;
+    writeln!(out, "{:<20} {:>35.3}\n", "and decoding", limit(|limits| limits.decode_s))?;
     Ok(())
 }
 
@@ -125,7 +131,7 @@ pub fn json(all: &[Measured], options: &Options) -> Value {
             "events": measured.events,
             "results_compared": measured.compared,
             "ovation": runs(&measured.ours),
-            "kafka_streams": runs(&measured.peer),
+            "peers": measured.peers.iter().map(|(peer, of)| (peer.name().to_owned(), runs(of).into())).collect::<Map<_, _>>(),
             "consume_cpu_s": limits.clone().map(|limits| limits.consume_s).collect::<Vec<_>>(),
             "consume_and_decode_cpu_s": limits.map(|limits| limits.decode_s).collect::<Vec<_>>(),
         })
@@ -136,6 +142,8 @@ pub fn json(all: &[Measured], options: &Options) -> Value {
         "channels": 1_000,
         "disorder_ms": options.disorder_ms,
         "heap_mb": options.heap_mb,
+        "checkpoint_ms": options.checkpoint_ms,
+        "moderated": options.is_moderated(),
         "workloads": all.iter().map(one).collect::<Vec<_>>(),
     })
 }

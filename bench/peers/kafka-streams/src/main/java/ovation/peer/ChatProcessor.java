@@ -5,7 +5,6 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 
-import org.apache.avro.generic.GenericRecord;
 import org.apache.kafka.streams.KeyValue;
 import org.apache.kafka.streams.kstream.Windowed;
 import org.apache.kafka.streams.processor.api.Processor;
@@ -22,15 +21,14 @@ final class ChatProcessor implements Processor<byte[], byte[], byte[], byte[]> {
     /** Events of so many seconds are kept under one time: the store in memory makes a map for each. */
     private static final long PANE_S = 10;
 
-    private final Registry.Reader reader;
+    private final ChatReader reader;
     private final List<View> views;
     private ProcessorContext<byte[], byte[]> context;
     private WindowStore<Long, byte[]> store;
     private long watermark = Long.MIN_VALUE;
 
     ChatProcessor(Registry registry, List<View> views) {
-        reader = registry.reader(
-            "chat_event.avsc", "event_id", "event_time", "channel_id", "user_id", "kind", "target_message_id", "target_user_id");
+        reader = new ChatReader(registry);
         this.views = views;
     }
 
@@ -50,7 +48,7 @@ final class ChatProcessor implements Processor<byte[], byte[], byte[], byte[]> {
             for (View view : views) {
                 view.take(event);
             }
-            watermark = Math.max(watermark, event.eventTime() - View.LATENESS);
+            watermark = Math.max(watermark, event.eventTime() - Windows.LATENESS);
         }
         for (View view : views) {
             view.advance(watermark, (key, value) -> {});
@@ -59,18 +57,7 @@ final class ChatProcessor implements Processor<byte[], byte[], byte[], byte[]> {
 
     @Override
     public void process(Record<byte[], byte[]> record) {
-        GenericRecord read = reader.read(record.value());
-        ChatEvent.Kind kind = ChatEvent.Kind.of(read.get(4).toString());
-        long eventTime = (Long) read.get(1);
-        boolean isMessage = kind == ChatEvent.Kind.MESSAGE;
-        ChatEvent event = new ChatEvent(
-            kind,
-            eventTime,
-            Math.max(eventTime, watermark),
-            context.recordMetadata().orElseThrow().offset(),
-            (String) read.get(2),
-            (String) read.get(isMessage ? 3 : 6),
-            (String) read.get(isMessage ? 0 : 5));
+        ChatEvent event = reader.read(record.value(), watermark, context.recordMetadata().orElseThrow().offset());
         boolean isTaken = false;
         for (View view : views) {
             isTaken |= view.take(event);
@@ -79,8 +66,8 @@ final class ChatProcessor implements Processor<byte[], byte[], byte[], byte[]> {
             return;
         }
         store.put(event.offset(), event.toBytes(), Math.floorDiv(event.visibleFrom(), 1_000_000 * PANE_S) * PANE_S * 1_000);
-        if (eventTime - View.LATENESS > watermark) {
-            watermark = eventTime - View.LATENESS;
+        if (event.eventTime() - Windows.LATENESS > watermark) {
+            watermark = event.eventTime() - Windows.LATENESS;
             for (View view : views) {
                 view.advance(watermark, this::forward);
             }

@@ -24,16 +24,17 @@ import org.apache.kafka.streams.state.Stores;
 import org.apache.kafka.streams.state.WindowBytesStoreSupplier;
 
 /**
- * The workloads of `harness peers` on Kafka Streams, as fast as we know how to write them there.
+ * The workloads of `harness peers` on Kafka Streams: `--style processor` as fast as we know how to write them there, `--style dsl` as its guide
+ * teaches it ({@link Dsl}).
  *
- * <p>How, and why so:
+ * <p>How the first is written, and why so:
  * <ul>
  * <li>Processor API with panes and running sums. The DSL's hopping window of 5 minutes by 10 seconds would write every message into 30
  * windows, each of them a read and a write of a store and a record in its changelog.
  * <li>What is read lives on the heap, in the structure that fits (see {@link Board}, {@link Engagement}, {@link Candles}); a store has what must
  * survive, and is only written to: one put for each message, of what a restart needs to make the heap again ({@link ChatProcessor}). Reads of
  * a store, and a deletion for each message that expires, would double the cost: a window store drops what is old by whole segments.
- * <li>Chat is decoded by a projection of the schema: fields that are not needed are skipped, not made into objects.
+ * <li>Chat is decoded by a projection of the schema ({@link ChatReader}).
  * </ul>
  *
  * <p>What it does not do and Ovation does: remember ids to drop duplicates, labels, ranks before, and (of candles) all fields but the ten.
@@ -49,7 +50,7 @@ public final class Main {
         for (int i = 0; i + 1 < arguments.length; i += 2) {
             options.put(arguments[i].substring(2), arguments[i + 1]);
         }
-        KafkaStreams streams = new KafkaStreams(topology(options), settings(options));
+        KafkaStreams streams = new KafkaStreams(isDsl(options) ? Dsl.topology(options) : topology(options), settings(options));
         streams.setUncaughtExceptionHandler(error -> {
             error.printStackTrace();
             Runtime.getRuntime().halt(1);
@@ -57,6 +58,10 @@ public final class Main {
         });
         Runtime.getRuntime().addShutdownHook(new Thread(() -> streams.close(Duration.ofSeconds(30))));
         streams.start();
+    }
+
+    private static boolean isDsl(Map<String, String> options) {
+        return options.get("style").equals("dsl");
     }
 
     private static Topology topology(Map<String, String> options) {
@@ -115,7 +120,11 @@ public final class Main {
         settings.put(StreamsConfig.consumerPrefix(ConsumerConfig.GROUP_INSTANCE_ID_CONFIG), options.get("application"));
         // Event time is in the value, in microseconds; windows follow it (see View). The changelog's records get the time of their
         // writing, or the broker would delete those of an old recording.
-        settings.put(StreamsConfig.DEFAULT_TIMESTAMP_EXTRACTOR_CLASS_CONFIG, WallclockTimestampExtractor.class);
+        if (isDsl(options)) {
+            settings.putAll(Dsl.settings(options));
+        } else {
+            settings.put(StreamsConfig.DEFAULT_TIMESTAMP_EXTRACTOR_CLASS_CONFIG, WallclockTimestampExtractor.class);
+        }
         // From the guides to tuning: a cache that holds all that is written over between two commits, larger fetches and polls, larger
         // batches, LZ4. Checksums are not compared, as they are not by default in librdkafka.
         settings.put(StreamsConfig.STATESTORE_CACHE_MAX_BYTES_CONFIG, 128L << 20);

@@ -12,9 +12,6 @@ import java.util.function.BiConsumer;
  * wait until then, so that what moderators take back is taken back in the order of visibility, whatever the order of arrival.
  */
 abstract class View {
-    /** How far behind the largest event time of the partition the watermark is: for so long what is out of order is waited for. */
-    static final long LATENESS = 2_000_000;
-
     final long step;
     /** For how long an event counts. */
     private final long length;
@@ -58,7 +55,7 @@ abstract class View {
     }
 
     final long floor(long time) {
-        return Math.floorDiv(time, step) * step;
+        return Windows.floor(time, step);
     }
 
     /** Whether nothing is left that a later window would show. */

@@ -29,6 +29,11 @@ final class Result {
         return Arrays.copyOf(out.array(), out.position());
     }
 
+    /** The text that stands there in a result; of ASCII, as all that ours begin with. */
+    static String text(byte[] bytes, int at) {
+        return new String(bytes, at + 2, ByteBuffer.wrap(bytes).getShort(at), StandardCharsets.UTF_8);
+    }
+
     private void reserve(int length) {
         if (out.remaining() < length) {
             out.flip();

@@ -31,6 +31,11 @@ record ChatEvent(Kind kind, long eventTime, long visibleFrom, long offset, Strin
         }
     }
 
+    /** Whether somebody wrote a message. */
+    boolean isOfUser() {
+        return kind == Kind.MESSAGE && user != null;
+    }
+
     @Override
     public int compareTo(ChatEvent other) {
         int byTime = Long.compare(visibleFrom, other.visibleFrom);
