@@ -37,7 +37,13 @@ $(PEER)/target/peer.jar: $(PEER)/pom.xml $(shell find $(PEER)/src schemas/avro -
 peers: export OVATION_SETUP_FOR_BENCH := 1
 peers: $(PEER)/target/peer.jar ## build the benchmark's jobs for Kafka Streams
 
-bench: web peers ## measure beside Kafka Streams and other peers; takes two hours, writes bench/RESULTS.md and bench/results/
+GATEWAY := bench/peers/centrifugo
+$(GATEWAY)/target/centrifugo: export OVATION_SETUP_FOR_BENCH := all
+$(GATEWAY)/target/centrifugo: $(GATEWAY)/go.mod $(GATEWAY)/go.sum
+	devstack/setup.sh
+	cd $(GATEWAY) && go build -o target/centrifugo github.com/centrifugal/centrifugo/v6
+
+bench: web peers $(GATEWAY)/target/centrifugo ## measure beside Kafka Streams and other peers; takes two hours, writes bench/RESULTS.md and bench/results/
 	cargo build --release --locked --workspace
 	bench/run.sh
 
@@ -57,4 +63,4 @@ test: lint peers ## everything that must hold: lints, unit tests, and the pipeli
 
 clean: ## remove what was built and the local stack's data (not the cache folder)
 	cargo clean
-	rm -rf web/dist web/node_modules .ovation $(PEER)/target
+	rm -rf web/dist web/node_modules .ovation $(PEER)/target $(GATEWAY)/target

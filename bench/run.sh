@@ -28,6 +28,7 @@ are written for Kafka Streams in \`bench/peers/kafka-streams\`. All numbers of t
 - $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores, $(awk '/^MemTotal/ { printf "%.0f GB", $2 / 1e6 }' /proc/meminfo),
   Linux $(uname -r); broker, both programs and clients all on it
 - $(rustc --version); $(java -version 2>&1 | head -n 1)
+- Centrifugo $(sed -n 's/.*centrifugal\/centrifugo\/v6 v\([0-9.]*\).*/\1/p' bench/peers/centrifugo/go.mod | head -n 1), $(go env GOVERSION)
 - Apache Kafka and Kafka Streams $(version kafka), Avro for Java $(version avro)
 
 ## Beside Kafka Streams
@@ -42,6 +43,9 @@ said "$harness" peers --workload w1 --events "$w1_events" --users 1000000 --roun
 said "$harness" peers --workload w2,w3,w4 --events "$events" --rounds "$rounds" --stores "$stores" --json bench/results/w2-w4.json
 printf '\n## Raw chat into ClickHouse, beside its own Kafka table\n' >>"$results"
 said "$harness" sink
-printf '\n## Live frames to many clients\n' >>"$results"
-said "$harness" fanout
+printf '\n## Live frames to many clients, beside Centrifugo\n' >>"$results"
+said "$harness" fanout --peer --rounds 2
+if [ "$(id -u)" = 0 ]; then
+  said "$harness" fanout --peer --rounds 2 --receive-elsewhere
+fi
 cp "$results" bench/RESULTS.md

@@ -6,7 +6,9 @@
 
 mod away;
 mod backlog;
+mod centrifugo;
 mod crowd;
+mod elsewhere;
 mod fanout;
 mod formats;
 mod freshness;
@@ -15,9 +17,11 @@ mod live;
 mod meter;
 mod ovation;
 mod peers;
+mod publisher;
 mod recovery;
 mod seen;
 mod sink;
+mod storm;
 mod warehouse;
 
 use std::ffi::OsString;
@@ -51,7 +55,7 @@ enum What {
     Freshness(freshness::Options),
     /// The ClickHouse server away for minutes while events go on.
     Away(away::Options),
-    /// Live frames to many clients: frames for each second of the gateway's CPU, memory, slow clients, a reconnect storm.
+    /// Live frames to many clients: frames for each second of the gateway's CPU, memory, slow clients, a reconnect storm; beside Centrifugo.
     Fanout(fanout::Options),
     /// From an event to the frame that a dashboard receives, stage by stage.
     Live(live::Options),

@@ -315,6 +315,16 @@ fn partitions(topics: &[&str]) -> Vec<TopicPartition> {
 }
 
 impl Process {
+    /// Of another program.
+    pub fn of(child: Child, listen: String) -> Self {
+        Process { child, listen }
+    }
+
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it has used.
     ///
     /// # Errors

@@ -15,9 +15,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use axum::extract::ws::Utf8Bytes;
-
-use super::frame;
+use super::frame::{self, Text};
 use super::row::{Row, Slot};
 use super::selector::{Filter, Kind, SeriesKey};
 
@@ -67,7 +65,7 @@ struct Entry {
     key: Arc<SeriesKey>,
     slot: Slot,
     order: i64,
-    frame: Utf8Bytes,
+    frame: Text,
 }
 
 #[derive(Default)]
@@ -86,7 +84,7 @@ impl Series {
 /// A stretch of the log.
 pub struct Batch {
     /// The wanted frames and their offsets, oldest change first.
-    pub frames: Vec<(u64, Utf8Bytes)>,
+    pub frames: Vec<(u64, Text)>,
     /// Everything up to this offset has been seen.
     pub offset: u64,
 }
@@ -175,11 +173,11 @@ impl Store {
         }
         for offset in replaced.into_iter().chain(surplus.map(|(_, offset)| offset)) {
             if let Some(entry) = self.log.remove(&offset) {
-                self.bytes -= entry.frame.len();
+                self.bytes -= entry.frame.text_len();
             }
         }
         let frame = frame::change(&self.epoch, self.head, row);
-        self.bytes += frame.len();
+        self.bytes += frame.text_len();
         self.log.insert(self.head, Entry { key, slot: row.slot.clone(), order: row.order, frame });
         self.forget_the_longest_unchanged();
         true
@@ -190,7 +188,7 @@ impl Store {
             && (self.log.len() > self.limits.entries_max || self.bytes > self.limits.bytes_max)
         {
             let Some((offset, entry)) = self.log.pop_first() else { return };
-            self.bytes -= entry.frame.len();
+            self.bytes -= entry.frame.text_len();
             self.dropped_offset = self.dropped_offset.max(offset);
             if let Some(series) = self.series.get_mut(&entry.key) {
                 series.slots.remove(&entry.slot);
@@ -229,7 +227,7 @@ impl Store {
             let is_newest =
                 self.series.get(&entry.key).is_some_and(|series| series.newest() == Some(*offset));
             if filter.wants(&entry.key, is_newest) {
-                bytes += entry.frame.len();
+                bytes += entry.frame.text_len();
                 batch.frames.push((*offset, entry.frame.clone()));
             }
         }
