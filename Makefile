@@ -38,7 +38,13 @@ $(PEERS)/flink/target/peer.jar: $(shell find $(PEERS) -path '*/target' -prune -o
 peers: export OVATION_SETUP_FOR_BENCH := 1
 peers: $(PEERS)/flink/target/peer.jar ## build the benchmark's jobs for Kafka Streams and Flink
 
-bench: web peers ## measure beside Kafka Streams, Flink and other peers; takes three hours, writes bench/RESULTS.md and bench/results/
+GATEWAY := bench/peers/centrifugo
+$(GATEWAY)/target/centrifugo: export OVATION_SETUP_FOR_BENCH := all
+$(GATEWAY)/target/centrifugo: $(GATEWAY)/go.mod $(GATEWAY)/go.sum
+	devstack/setup.sh
+	cd $(GATEWAY) && go build -o target/centrifugo github.com/centrifugal/centrifugo/v6
+
+bench: web peers $(GATEWAY)/target/centrifugo ## measure beside Kafka Streams, Flink and other peers; takes three hours, writes bench/RESULTS.md and bench/results/
 	cargo build --release --locked --workspace
 	bench/run.sh
 

@@ -29,6 +29,7 @@ are written for Kafka Streams and Flink in \`bench/peers\`. All numbers of the f
   Linux $(uname -r); broker, both programs and clients all on it
 - $(rustc --version); $(java -version 2>&1 | head -n 1)
 - Apache Kafka and Kafka Streams $(version kafka), Flink $(version flink), Avro for Java $(version avro)
+- Centrifugo $(sed -n 's/.*centrifugal\/centrifugo\/v6 v\([0-9.]*\).*/\1/p' bench/peers/centrifugo/go.mod | head -n 1), $(go env GOVERSION)
 
 ## Beside Kafka Streams and Flink
 
@@ -49,6 +50,9 @@ said "$harness" peers --workload w1 --peer streams-dsl --events "$dsl_events" --
 said "$harness" peers --workload w2,w3 --peer streams-dsl --events "$events" --rounds "$rounds" --json bench/results/w2-w3-dsl.json
 printf '\n## Raw chat into ClickHouse, beside its own Kafka table\n' >>"$results"
 said "$harness" sink
-printf '\n## Live frames to many clients\n' >>"$results"
-said "$harness" fanout
+printf '\n## Live frames to many clients, beside Centrifugo\n' >>"$results"
+said "$harness" fanout --peer --rounds 2
+if [ "$(id -u)" = 0 ]; then
+  said "$harness" fanout --peer --rounds 2 --receive-elsewhere
+fi
 cp "$results" bench/RESULTS.md

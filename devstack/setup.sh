@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what this machine lacks, as root or with sudo, or says in one line what to install.
 # With OVATION_SETUP_FOR_TESTS=1 also what only the tests need (a browser), with OVATION_SETUP_FOR_BENCH=1 what the benchmark's
-# peers are built with (a Java compiler; Maven fetches the rest when it builds them).
+# peers in Java are built with (a compiler; Maven fetches the rest when it builds them), with OVATION_SETUP_FOR_BENCH=all also what
+# the one in Go is built with.
 set -euo pipefail
 
 packages=()
@@ -23,11 +24,11 @@ need python3 python3
 if [ "${OVATION_SETUP_FOR_TESTS:-0}" = 1 ]; then
   need chromium chromium
 fi
-if [ "${OVATION_SETUP_FOR_BENCH:-0}" = 1 ]; then
+if [ "${OVATION_SETUP_FOR_BENCH:-0}" != 0 ]; then
   need javac openjdk-17-jdk-headless
 fi
 
-# Rust and Node.js are older in Debian than what we need: they are checked, not installed.
+# Rust, Node.js and Go are older in Debian than what we need: they are checked, not installed.
 missing=()
 rust_min=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 rust_is=
@@ -43,6 +44,16 @@ if command -v node >/dev/null 2>&1; then
 fi
 if [ -z "$node_is" ] || [ "${node_is%%.*}" -lt 20 ] || ! command -v npm >/dev/null 2>&1; then
   missing+=("Node.js 20 or newer with npm")
+fi
+if [ "${OVATION_SETUP_FOR_BENCH:-0}" = all ]; then
+  # from 1.21 on it fetches by itself the version that go.mod names
+  go_is=
+  if command -v go >/dev/null 2>&1; then
+    go_is=$(go env GOVERSION | tr -d go)
+  fi
+  if [ -z "$go_is" ] || [ "$(printf '%s\n' 1.21 "$go_is" | sort -V | head -n 1)" != 1.21 ]; then
+    missing+=("Go 1.21 or newer")
+  fi
 fi
 if [ ${#missing[@]} -gt 0 ]; then
   (IFS=';'; echo "ovation: please install: ${missing[*]}" >&2)

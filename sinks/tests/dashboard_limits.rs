@@ -258,17 +258,63 @@ async fn a_stream_that_nobody_reads_is_cut_off() {
     let gateway = Gateway::start(&results.log, set_up).await;
     let mut socket = TcpStream::connect(gateway.address).await.expect("a connection");
     socket.write_all(b"GET /sse?kind=leaderboards HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("sent");
-    let is_one = |health: &serde_json::Value| health["connections"] == 1;
-    gateway.wait_for_health(is_one).await;
+    let mut reading = Client::subscribed(&gateway, r#"{"subscribe":[{"kind":"health"}]}"#).await;
+    let _not_reading = Client::subscribed(&gateway, r#"{"subscribe":[{"kind":"leaderboards"}]}"#).await;
+    let are_all = |health: &serde_json::Value| health["connections"] == 3;
+    gateway.wait_for_health(are_all).await;
     let long = "x".repeat(100_000);
     let until = Instant::now() + DEADLINE;
     for score in 0.. {
         results.put("a", &board("b", "g", None, &[(&long, score)]));
-        if gateway.get_json("/api/health").await["connections"] == 0 {
+        reading.next_any().await;
+        if gateway.get_json("/api/health").await["connections"] == 1 {
             break;
         }
         assert!(Instant::now() < until, "never cut off");
-        sleep(Duration::from_millis(10)).await;
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signs_of_life_and_farewells_are_answered() {
+    let results = Results::new("");
+    let gateway = Gateway::start(&results.log, options()).await;
+    let mut client = Client::subscribed(&gateway, HEALTH).await;
+    client.0.send(WsMessage::Ping("are you there".into())).await.expect("sent");
+    let answer = loop {
+        match client.next_message().await {
+            WsMessage::Text(_) => {}
+            other => break other,
+        }
+    };
+    assert_eq!(answer, WsMessage::Pong("are you there".into()));
+    // not masked, as a client's must be: what comes after the error is not listened to
+    let mut wrong = TcpStream::connect(gateway.address).await.expect("a connection");
+    let key = "sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==";
+    let upgrade =
+        format!("GET /ws HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n{key}\r\n\r\n");
+    wrong.write_all(upgrade.as_bytes()).await.expect("sent");
+    wrong.write_all(&[0x81, 1, b'x']).await.expect("sent");
+    let mut answer = Vec::new();
+    let ended = timeout(DEADLINE, wrong.read_to_end(&mut answer)).await.expect("an end in time");
+    let close = answer.windows(4).any(|bytes| bytes[0] == 0x88 && bytes[2..] == 1002_u16.to_be_bytes());
+    assert!(ended.is_ok() && close, "{answer:?}");
+
+    let farewell = tokio_tungstenite::tungstenite::protocol::CloseFrame {
+        code: tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode::Normal,
+        reason: "bye".into(),
+    };
+    client.0.send(WsMessage::Close(Some(farewell))).await.expect("sent");
+    let code = loop {
+        match client.next_message().await {
+            WsMessage::Close(reason) => break reason.map(|reason| u16::from(reason.code)),
+            WsMessage::Text(_) => {}
+            other => panic!("not a close frame: {other:?}"),
+        }
+    };
+    assert_eq!(code, Some(1000));
+    for path in ["/ws", "/ws?x=1"] {
+        assert_eq!(gateway.get(path, &[]).await.0, 400, "{path} without a handshake");
     }
     gateway.stop().await;
 }

@@ -13,8 +13,28 @@ use tokio::net::{TcpSocket, TcpStream};
 const TEXT: u8 = 1;
 const CLOSE: u8 = 8;
 const PING: u8 = 9;
+/// What Centrifugo asks for a sign of life, a line that may stand beside others, and the answer.
+const SIGN_OF_LIFE: &[u8] = b"{}";
 /// How long a connection may take to be there.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Where clients come in, and what they say first.
+#[derive(Clone)]
+pub struct Door {
+    /// The server.
+    pub address: SocketAddr,
+    /// Its address for WebSockets.
+    pub path: &'static str,
+    /// The first message.
+    pub ask: String,
+}
+
+impl Door {
+    /// Our gateway's.
+    pub fn of_gateway(address: SocketAddr, subscribe: &str) -> Self {
+        Door { address, path: "/ws", ask: subscribe.to_owned() }
+    }
+}
 
 /// A connection after its handshake.
 pub struct Client {
@@ -27,17 +47,18 @@ impl Client {
     /// Connects and subscribes. `receive_bytes`: how much the system may receive before the client reads, if not as it likes.
     ///
     /// # Errors
-    /// If the gateway cannot be reached, or refuses.
-    pub async fn connect(address: SocketAddr, subscribe: &str, receive_bytes: Option<u32>) -> Result<Self> {
+    /// If the server cannot be reached, or refuses.
+    pub async fn connect(door: &Door, receive_bytes: Option<u32>) -> Result<Self> {
+        let Door { address, path, ask } = door;
         let connecting = async {
             let socket = TcpSocket::new_v4()?;
             if let Some(bytes) = receive_bytes {
                 socket.set_recv_buffer_size(bytes)?;
             }
-            let mut client = Client { stream: socket.connect(address).await?, buffer: Vec::new() };
+            let mut client = Client { stream: socket.connect(*address).await?, buffer: Vec::new() };
             client.stream.set_nodelay(true)?;
             let request = format!(
-                "GET /ws HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
                  Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
             );
             client.stream.write_all(request.as_bytes()).await?;
@@ -49,7 +70,7 @@ impl Client {
             };
             let head: Vec<u8> = client.buffer.drain(..head_end).collect();
             ensure!(head.starts_with(b"HTTP/1.1 101"), "refused: {}", String::from_utf8_lossy(&head));
-            client.send(TEXT, subscribe.as_bytes()).await?;
+            client.send(TEXT, ask.as_bytes()).await?;
             Ok(client)
         };
         tokio::time::timeout(CONNECT_TIMEOUT, connecting).await.context("no connection in time")?
@@ -78,10 +99,14 @@ impl Client {
     pub async fn receive(&mut self, bytes_max: usize, on_text: &mut impl FnMut(&[u8])) -> Result<()> {
         self.fill(bytes_max).await?;
         let mut done = 0;
-        let mut is_pinged = false;
+        let (mut is_pinged, mut is_asked) = (false, false);
         while let Some((kind, start, end)) = frame(&self.buffer[done..]) {
             match kind {
-                TEXT => on_text(&self.buffer[done + start..done + end]),
+                TEXT => {
+                    let text = &self.buffer[done + start..done + end];
+                    is_asked |= text.split(|byte| *byte == b'\n').any(|line| line == SIGN_OF_LIFE);
+                    on_text(text);
+                }
                 CLOSE => bail!("closed: {}", String::from_utf8_lossy(&self.buffer[done + start..done + end])),
                 PING => is_pinged = true,
                 _ => {}
@@ -92,7 +117,10 @@ impl Client {
         if self.buffer.is_empty() {
             self.buffer.shrink_to(4_096);
         }
-        if is_pinged { self.send(PING + 1, b"").await } else { Ok(()) }
+        if is_pinged {
+            self.send(PING + 1, b"").await?;
+        }
+        if is_asked { self.send(TEXT, SIGN_OF_LIFE).await } else { Ok(()) }
     }
 }
 

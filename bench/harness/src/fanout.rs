@@ -3,26 +3,30 @@
 //!
 //! One hot channel: its engagement is published several times a second, and every client has subscribed to it. Always holds: times are
 //! taken from when the record is handed to Kafka's client, on the clock of this machine; clients are in this process, and their
-//! processor time is not counted as the gateway's. Does not know: how the gateway works.
+//! processor time is not counted as the gateway's; no speed is shown before one client's values were compared with what was published. Over
+//! loopback the kernel receives within the sender's call, which counts as the sender's ([`crate::elsewhere`]). Does not know: how the
+//! gateways work.
 
 use std::io::Write;
-use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use kafka::{Log as _, Outgoing, Partitioned, Producer};
-use schemas::{Encoder, EngagementResult, Freshness, Timestamp, Topic};
 use tokio::task::JoinSet;
 
-use crate::crowd::{Client, number_after};
+use crate::centrifugo;
+use crate::crowd::{Client, Door, number_after};
+use crate::elsewhere::Elsewhere;
 use crate::ovation::{Bench, Process};
+use crate::publisher::Publisher;
 use crate::seen::Seen;
+use crate::storm::storm;
 
-const CHANNEL: &str = "bench:hot";
+/// The hot channel.
+pub const CHANNEL: &str = "bench:hot";
 /// So many connections are being made at a time.
 const CONNECTING_MAX: usize = 200;
 /// A slow client reads so many bytes at a time, and so often.
@@ -50,41 +54,80 @@ pub struct Options {
     /// At the end so many are cut off at once and come back.
     #[arg(long, default_value_t = 0)]
     storm: usize,
+    /// Centrifugo beside our gateway, in turns.
+    #[arg(long)]
+    peer: bool,
+    /// Where Centrifugo is.
+    #[arg(long, default_value = "bench/peers/centrifugo/target/centrifugo")]
+    peer_binary: PathBuf,
+    /// How often.
+    #[arg(long, default_value_t = 1)]
+    rounds: usize,
+    /// Receive on the last core and send on the others, so that receiving, which is a client's part, is not counted as the
+    /// sender's. Changes a setting of the system meanwhile (`rps_cpus` of `lo`), as root.
+    #[arg(long)]
+    receive_elsewhere: bool,
 }
 
 /// Measures and prints what was found.
 ///
 /// # Errors
-/// If a server or the program fails, or a client is cut off.
+/// If a server or the program fails, a client is cut off, or receives another value than was published.
 pub fn measure(binary: &Path, options: &Options) -> Result<()> {
     allow_open_files()?;
-    let bench = Bench::start(binary, "")?;
-    let (gateway, address) = bench.dashboard(&[
-        ("dashboard.connections_max", "20000"),
-        ("dashboard.connections_per_address_max", "20000"),
-        ("dashboard.anonymous", "true"),
-    ])?;
+    let elsewhere = options.receive_elsewhere.then(Elsewhere::start).transpose()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let results = usize::try_from(options.rate * options.seconds)?;
-    let seen = Arc::new(Seen::new(results));
-    let mut publisher = Publisher::new(&bench)?;
-    publisher.publish(0, 0)?;
-    runtime.block_on(run(options, &gateway, address, &seen, publisher))?;
-    gateway.stop()?;
-    bench.stop()
+    for round in 1..=options.rounds {
+        for is_peer in [false, true] {
+            if is_peer && !options.peer {
+                continue;
+            }
+            if options.peer || options.rounds > 1 {
+                let name = if is_peer { "Centrifugo" } else { "Ovation" };
+                writeln!(std::io::stdout(), "{name}, round {round}")?;
+            }
+            let bench = Bench::start(binary, "")?;
+            let mut publisher = Publisher::new(&bench, is_peer)?;
+            let (gateway, door) = if is_peer {
+                let (gateway, door) = centrifugo::start(&bench, &options.peer_binary)?;
+                publisher.publish(0, 0)?;
+                centrifugo::wait_until_read(&bench)?;
+                (gateway, door)
+            } else {
+                publisher.publish(0, 0)?;
+                let (gateway, address) = bench.dashboard(&[
+                    ("dashboard.connections_max", "20000"),
+                    ("dashboard.connections_per_address_max", "20000"),
+                    ("dashboard.anonymous", "true"),
+                ])?;
+                (gateway, Door::of_gateway(address, &subscribe(None)))
+            };
+            if let Some(elsewhere) = &elsewhere {
+                elsewhere.keep_off(gateway.id())?;
+            }
+            let seen = Arc::new(Seen::new(usize::try_from(options.rate * options.seconds)?));
+            runtime.block_on(run(options, &gateway, &door, &seen, publisher))?;
+            if options.storm > 0 && !is_peer {
+                runtime.block_on(storm(options.storm, door.address, &gateway))?;
+            }
+            gateway.stop()?;
+            bench.stop()?;
+        }
+    }
+    Ok(())
 }
 
 async fn run(
     options: &Options,
     gateway: &Process,
-    address: SocketAddr,
+    door: &Door,
     seen: &Arc<Seen>,
     publisher: Publisher,
 ) -> Result<()> {
     let mut out = std::io::stdout();
     let before = gateway.usage()?;
-    let fast = connect(address, options.connections, &subscribe(None), None).await?;
-    let slow = connect(address, options.slow, &subscribe(None), Some(SLOW_RECEIVE_BYTES)).await?;
+    let fast = connect(door, options.connections, None).await?;
+    let slow = connect(door, options.slow, Some(SLOW_RECEIVE_BYTES)).await?;
     let connected = gateway.usage()?;
     let clients = options.connections + options.slow;
     writeln!(
@@ -109,9 +152,6 @@ async fn run(
         )?;
     }
     crowd.shutdown().await;
-    if options.storm > 0 {
-        storm(options.storm, address, gateway).await?;
-    }
     Ok(())
 }
 
@@ -145,6 +185,7 @@ async fn publish_and_watch(
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    let compared = seen.compare(&publisher.values[1..])?;
     let (published, delivered) = (seen.published.len() as u64, seen.delivered());
     let (wall_s, used) = (started.elapsed().as_secs_f64(), gateway.usage()?);
     let cpu_s = used.cpu_s - before.cpu_s;
@@ -152,7 +193,7 @@ async fn publish_and_watch(
     let at = |share: f64| last[((last.len() - 1) as f64 * share) as usize];
     writeln!(
         std::io::stdout(),
-        "{delivered} frames delivered in {wall_s:.1} s ({} more were conflated), {:.0} for each second of the gateway's CPU ({:.0} % of a core); from Kafka's client \
+        "{delivered} frames delivered in {wall_s:.1} s ({} more were conflated), {compared} values compared, {:.0} for each second of the gateway's CPU ({:.0} % of a core); from Kafka's client \
          to a client {} ms (p50), {} ms (p99); to the last client of each {:.0} ms (p50), {:.0} ms (p99), {:.0} ms at most; {:.0} MB",
         (published * clients).saturating_sub(delivered),
         delivered as f64 / cpu_s,
@@ -167,77 +208,24 @@ async fn publish_and_watch(
     Ok(())
 }
 
-/// A great many come back at once, each with the id that it had last.
-async fn storm(count: usize, address: SocketAddr, gateway: &Process) -> Result<()> {
-    let mut one = Client::connect(address, &subscribe(None), None).await?;
-    let mut id = None;
-    while id.is_none() {
-        one.receive(64 << 10, &mut |text| id = id.take().or_else(|| text_after(text, "\"id\":\""))).await?;
-    }
-    let (before, started) = (gateway.usage()?, Instant::now());
-    let subscribe = subscribe(id.as_deref());
-    let mut returning = JoinSet::new();
-    for _ in 0..count {
-        let subscribe = subscribe.clone();
-        returning.spawn(async move {
-            let mut client = Client::connect(address, &subscribe, None).await?;
-            let mut is_back = false;
-            while !is_back {
-                let back = |text: &[u8]| {
-                    [b"{\"type\":\"resumed\"".as_slice(), b"{\"type\":\"snapshot\""]
-                        .iter()
-                        .any(|start| text.starts_with(start))
-                };
-                client.receive(64 << 10, &mut |text| is_back |= back(text)).await?;
-            }
-            Ok::<_, anyhow::Error>((started.elapsed(), client))
-        });
-    }
-    let mut times = Vec::new();
-    let mut back = Vec::new();
-    while let Some(done) = returning.join_next().await {
-        let (time, client) = done??;
-        times.push(time.as_secs_f64());
-        back.push(client);
-    }
-    times.sort_by(f64::total_cmp);
-    let cpu_s = gateway.usage()?.cpu_s - before.cpu_s;
-    writeln!(
-        std::io::stdout(),
-        "{count} clients came back at once: half of them had resumed after {:.2} s, all after {:.2} s; {:.0} us of the gateway's CPU each",
-        times[times.len() / 2],
-        times[times.len() - 1],
-        cpu_s * 1e6 / count as f64
-    )?;
-    Ok(())
-}
-
-fn subscribe(resume: Option<&str>) -> String {
+/// What a client asks our gateway for.
+pub fn subscribe(resume: Option<&str>) -> String {
     let resume = resume.map(|id| format!(",\"resume\":\"{id}\"")).unwrap_or_default();
     format!("{{\"subscribe\":[{{\"kind\":\"engagement\",\"channel\":\"{CHANNEL}\"}}]{resume}}}")
 }
 
-fn text_after(text: &[u8], name: &str) -> Option<String> {
-    let text = std::str::from_utf8(text).ok()?;
-    Some(text.split_once(name)?.1.split('"').next()?.to_owned())
-}
-
-async fn connect(
-    address: SocketAddr,
-    count: usize,
-    subscribe: &str,
-    receive_bytes: Option<u32>,
-) -> Result<Vec<Client>> {
+/// So many clients, each after the first thing that it was told.
+async fn connect(door: &Door, count: usize, receive_bytes: Option<u32>) -> Result<Vec<Client>> {
     let mut clients = Vec::with_capacity(count);
     while clients.len() < count {
         let mut connecting = JoinSet::new();
         for _ in 0..CONNECTING_MAX.min(count - clients.len()) {
-            let subscribe = subscribe.to_owned();
+            let door = door.clone();
             connecting.spawn(async move {
-                let mut client = Client::connect(address, &subscribe, receive_bytes).await?;
-                let mut frames = 0;
-                while frames == 0 {
-                    client.receive(64 << 10, &mut |_| frames += 1).await?;
+                let mut client = Client::connect(&door, receive_bytes).await?;
+                let mut is_in = false;
+                while !is_in {
+                    client.receive(64 << 10, &mut |text| is_in |= is_answer(text)).await?;
                 }
                 Ok::<_, anyhow::Error>(client)
             });
@@ -249,14 +237,26 @@ async fn connect(
     Ok(clients)
 }
 
-/// Reads all that comes to each.
+/// True of a snapshot, and of the peer's answer to a subscription.
+fn is_answer(text: &[u8]) -> bool {
+    let has = |name: &[u8]| text.windows(name.len()).any(|bytes| bytes == name);
+    text.starts_with(b"{\"type\":\"snapshot\"") || has(b"\"subscribe\":{")
+}
+
+/// Reads all that comes to each. What the first receives is kept to be compared.
 fn read_all(clients: Vec<Client>, seen: &Arc<Seen>) -> JoinSet<Result<()>> {
     let mut reading = JoinSet::new();
-    for mut client in clients {
+    for (index, mut client) in clients.into_iter().enumerate() {
         let seen = seen.clone();
         reading.spawn(async move {
             loop {
-                client.receive(16 << 10, &mut |text| seen.take(text)).await?;
+                let take = &mut |text: &[u8]| {
+                    seen.take(text);
+                    if index == 0 {
+                        seen.keep(text);
+                    }
+                };
+                client.receive(16 << 10, take).await?;
             }
         });
     }
@@ -290,45 +290,6 @@ async fn read_slowly(clients: Vec<Client>, newest: usize, is_over: Arc<AtomicBoo
         sum += frames??;
     }
     Ok(sum as f64 / count.max(1) as f64)
-}
-
-/// Publishes the engagement of the hot channel.
-struct Publisher {
-    producer: Box<dyn Producer>,
-    encoder: Encoder,
-}
-
-impl Publisher {
-    fn new(bench: &Bench) -> Result<Self> {
-        let registry = kafka::registry::Registry::new(bench.registry(), None);
-        let encoder = Encoder::new(registry.resolve_ids("", false)?);
-        Ok(Publisher { producer: Box::new(bench.log().producer()?), encoder })
-    }
-
-    fn publish(&mut self, number: usize, now: i64) -> Result<()> {
-        let at = Timestamp::from_micros(now);
-        let minute = Timestamp::from_micros(1_767_571_200_000_000);
-        let result = EngagementResult {
-            channel_id: CHANNEL.to_owned(),
-            window_start: Some(minute),
-            window_end: Some(minute.plus_micros(60_000_000)),
-            revision: number as i64,
-            messages: number as i64,
-            reactions: ["emoji", "like", "cheer", "gift"].map(|kind| (kind.to_owned(), number as i64)).into(),
-            freshness: Freshness { as_of: at, watermark: at, computed_at: at, ..Freshness::default() },
-            ..EngagementResult::default()
-        };
-        let mut value = Vec::new();
-        self.encoder.encode(&result, &mut value)?;
-        self.producer.send(&Outgoing {
-            topic: Topic::Engagement.name(),
-            partition: Partitioned::ByKey,
-            timestamp_ms: now / 1_000,
-            key: Some(CHANNEL.as_bytes()),
-            value: Some(&value),
-        })?;
-        Ok(self.producer.flush(DEADLINE)?)
-    }
 }
 
 /// The clock on the wall, in microseconds since 1970.

@@ -6,7 +6,9 @@
 
 mod away;
 mod backlog;
+mod centrifugo;
 mod crowd;
+mod elsewhere;
 mod fanout;
 mod formats;
 mod freshness;
@@ -16,10 +18,12 @@ mod meter;
 mod ovation;
 mod peers;
 mod publish;
+mod publisher;
 mod recovery;
 mod scaling;
 mod seen;
 mod sink;
+mod storm;
 mod users;
 mod warehouse;
 
@@ -54,7 +58,7 @@ enum What {
     Freshness(freshness::Options),
     /// The ClickHouse server away for minutes while events go on.
     Away(away::Options),
-    /// Live frames to many clients: frames for each second of the gateway's CPU, memory, slow clients, a reconnect storm.
+    /// Live frames to many clients: frames for each second of the gateway's CPU, memory, slow clients, a reconnect storm; beside Centrifugo.
     Fanout(fanout::Options),
     /// From an event to the frame that a dashboard receives, stage by stage.
     Live(live::Options),

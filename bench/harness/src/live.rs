@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use clap::Args;
 
-use crate::crowd::{Client, number_after};
+use crate::crowd::{Client, Door, number_after};
 use crate::fanout::now_micros;
 use crate::ovation::Bench;
 
@@ -57,7 +57,7 @@ pub fn measure(binary: &Path, options: &Options) -> Result<()> {
     let mut producer = bench.start_simulating(count, options.rate)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let stages = runtime.block_on(async {
-        let mut client = Client::connect(address, EVERYTHING, None).await?;
+        let mut client = Client::connect(&Door::of_gateway(address, EVERYTHING), None).await?;
         let started = Instant::now();
         let mut stages = BTreeMap::<&str, Stages>::new();
         while started.elapsed() < seconds {

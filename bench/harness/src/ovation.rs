@@ -262,6 +262,16 @@ fn with(mut command: Command, settings: &[(&str, &str)]) -> Command {
 }
 
 impl Process {
+    /// Of another program.
+    pub fn of(child: Child, listen: String) -> Self {
+        Process { child, listen }
+    }
+
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it has used.
     ///
     /// # Errors

@@ -3,6 +3,10 @@
 //! Always holds: a frame is counted when a client has all of it. Does not know: clients.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Result, ensure};
+use serde_json::Value as Json;
 
 use crate::crowd::number_after;
 use crate::fanout::now_micros;
@@ -17,6 +21,8 @@ pub struct Seen {
     clients: Vec<AtomicU64>,
     /// How many deliveries came at each age, in milliseconds.
     ages_ms: Vec<AtomicU64>,
+    /// All that one client received.
+    kept: Mutex<Vec<u8>>,
 }
 
 impl Seen {
@@ -24,12 +30,49 @@ impl Seen {
     pub fn new(results: usize) -> Self {
         let numbers = || (0..results).map(|_| AtomicI64::new(0)).collect();
         let counts = |length: usize| (0..length).map(|_| AtomicU64::new(0)).collect();
-        Seen { published: numbers(), last: numbers(), clients: counts(results), ages_ms: counts(60_001) }
+        Seen {
+            published: numbers(),
+            last: numbers(),
+            clients: counts(results),
+            ages_ms: counts(60_001),
+            kept: Mutex::default(),
+        }
     }
 
-    /// A client has received this frame.
-    pub fn take(&self, frame: &[u8]) {
-        let is_change = frame.starts_with(b"{\"type\":\"change\"");
+    /// A client has received this frame, or several with a line for each.
+    pub fn take(&self, frames: &[u8]) {
+        frames.split(|byte| *byte == b'\n').for_each(|frame| self.take_one(frame));
+    }
+
+    /// Keeps frames of one client for [`Seen::compare`].
+    pub fn keep(&self, frames: &[u8]) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.extend_from_slice(frames);
+        kept.push(b'\n');
+    }
+
+    /// How many values one client has received, each as it was published under its number.
+    ///
+    /// # Errors
+    /// If one is another, or the newest is not there.
+    pub fn compare(&self, published: &[Json]) -> Result<usize> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut count, mut newest) = (0, None);
+        for frame in kept.split(|byte| *byte == b'\n').filter(|frame| !frame.is_empty()) {
+            let frame: Json = serde_json::from_slice(frame)?;
+            let value =
+                if frame["type"] == "change" { &frame["value"] } else { &frame["push"]["pub"]["data"] };
+            let Some(number) = value["revision"].as_u64() else { continue };
+            let expected = usize::try_from(number).ok().and_then(|number| published.get(number));
+            ensure!(expected == Some(value), "received {value}, not {expected:?}");
+            (count, newest) = (count + 1, newest.max(Some(number)));
+        }
+        ensure!(newest.is_some_and(|newest| newest as usize == published.len() - 1), "the newest is missing");
+        Ok(count)
+    }
+
+    fn take_one(&self, frame: &[u8]) {
+        let is_change = frame.starts_with(b"{\"type\":\"change\"") || frame.starts_with(b"{\"push\":");
         let number = number_after(frame, "\"revision\":").and_then(|number| usize::try_from(number).ok());
         let Some(number) = number.filter(|number| is_change && *number < self.published.len()) else {
             return;

@@ -153,13 +153,21 @@ pub struct Grant {
 }
 
 impl Grant {
+    /// Look again after this long; zero if nothing may be read any more; none if that never comes.
+    #[must_use]
+    pub fn left(&self) -> Option<Duration> {
+        /// Longer than a timer can wait; and a clock that is set is noticed within it.
+        const LOOK_AGAIN_S: u64 = 60;
+        let left_s = self.expires_s?.saturating_sub(now_s());
+        Some(Duration::from_secs(left_s.min(LOOK_AGAIN_S)))
+    }
+
     /// Resolves when nothing may be read any more.
     pub async fn expired(&self) {
-        /// Longer than a timer can wait; and a clock that is set is noticed within it.
-        const LOOK_AGAIN: u64 = 60;
-        let Some(expires_s) = self.expires_s else { return std::future::pending().await };
-        while let Some(left_s) = expires_s.checked_sub(now_s()).filter(|left_s| *left_s > 0) {
-            tokio::time::sleep(Duration::from_secs(left_s.min(LOOK_AGAIN))).await;
+        let Some(mut left) = self.left() else { return std::future::pending().await };
+        while !left.is_zero() {
+            tokio::time::sleep(left).await;
+            left = self.left().unwrap_or_default();
         }
     }
 }

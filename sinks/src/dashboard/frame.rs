@@ -3,10 +3,49 @@
 //! Always holds: every frame has `type`, `id` (`epoch:offset`), `as_of` and `watermark`; the items of a snapshot are
 //! change frames, byte for byte. Does not know: who gets them.
 
-use axum::extract::ws::Utf8Bytes;
+use bytes::Bytes;
 use serde_json::{Value as Json, json};
 
+use super::message::{self, Kind};
 use super::row::Row;
+
+/// A frame's text as a whole WebSocket message, made once and shared by all who receive it in whatever way.
+#[derive(Clone, Debug)]
+pub struct Text {
+    message: Bytes,
+    start: usize,
+}
+
+impl Text {
+    fn new(json: &str) -> Self {
+        let message = message::encode(Kind::Text, json.as_bytes());
+        Text { start: message.len() - json.len(), message }
+    }
+
+    /// With the header of a WebSocket message.
+    #[must_use]
+    pub fn message(&self) -> &Bytes {
+        &self.message
+    }
+
+    /// The text alone, not copied.
+    #[must_use]
+    pub fn bytes(&self) -> Bytes {
+        self.message.slice(self.start..)
+    }
+
+    /// Bytes of the text alone.
+    #[must_use]
+    pub fn text_len(&self) -> usize {
+        self.message.len() - self.start
+    }
+
+    /// The text alone.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.message[self.start..]).unwrap_or_default() // it was made of text
+    }
+}
 
 /// The place of a frame in the numbering, as clients see it.
 #[must_use]
@@ -22,7 +61,7 @@ pub fn offset_of(epoch: &str, id: &str) -> Option<u64> {
 
 /// A change of one slot.
 #[must_use]
-pub fn change(epoch: &str, offset: u64, row: &Row) -> Utf8Bytes {
+pub fn change(epoch: &str, offset: u64, row: &Row) -> Text {
     let head = json!({
         "type": "change",
         "id": id(epoch, offset),
@@ -63,19 +102,20 @@ impl Stand<'_> {
         part: usize,
         is_last: bool,
         forbidden: Option<&Json>,
-        items: &[(u64, Utf8Bytes)],
-    ) -> Utf8Bytes {
+        items: &[(u64, Text)],
+    ) -> Text {
         let mut head = self.head("snapshot");
         if let Some(forbidden) = forbidden.filter(|_| part == 0) {
             head["forbidden"] = forbidden.clone();
         }
         head["part"] = part.into();
         head["is_last"] = is_last.into();
-        let mut list = String::with_capacity(items.iter().map(|(_, item)| item.len() + 1).sum::<usize>() + 2);
+        let mut list =
+            String::with_capacity(items.iter().map(|(_, item)| item.text_len() + 1).sum::<usize>() + 2);
         list.push('[');
         for (index, (_, item)) in items.iter().enumerate() {
             list.push_str(if index == 0 { "" } else { "," });
-            list.push_str(item);
+            list.push_str(item.as_str());
         }
         list.push(']');
         with_last_field(&head, "items", &list)
@@ -83,34 +123,34 @@ impl Stand<'_> {
 
     /// What was missed follows. `forbidden` as in a snapshot.
     #[must_use]
-    pub fn resumed(&self, forbidden: Option<&Json>) -> Utf8Bytes {
+    pub fn resumed(&self, forbidden: Option<&Json>) -> Text {
         let mut frame = self.head("resumed");
         if let Some(forbidden) = forbidden {
             frame["forbidden"] = forbidden.clone();
         }
-        frame.to_string().into()
+        Text::new(&frame.to_string())
     }
 
     /// Nothing new, and the line is alive. `server_time` in microseconds.
     #[must_use]
-    pub fn heartbeat(&self, server_time: i64) -> Utf8Bytes {
+    pub fn heartbeat(&self, server_time: i64) -> Text {
         let mut frame = self.head("heartbeat");
         frame["server_time"] = server_time.into();
-        frame.to_string().into()
+        Text::new(&frame.to_string())
     }
 
     /// The client did something wrong; the connection ends.
     #[must_use]
-    pub fn error(&self, code: &str, message: &str) -> Utf8Bytes {
+    pub fn error(&self, code: &str, message: &str) -> Text {
         let mut frame = self.head("error");
         frame["code"] = code.into();
         frame["message"] = message.into();
-        frame.to_string().into()
+        Text::new(&frame.to_string())
     }
 }
 
 /// `object` with one more field whose JSON text is at hand already.
-fn with_last_field(object: &Json, name: &str, text: &str) -> Utf8Bytes {
+fn with_last_field(object: &Json, name: &str, text: &str) -> Text {
     let mut frame = object.to_string();
     frame.pop();
     frame.reserve(name.len() + text.len() + 5);
@@ -119,5 +159,5 @@ fn with_last_field(object: &Json, name: &str, text: &str) -> Utf8Bytes {
     frame.push_str("\":");
     frame.push_str(text);
     frame.push('}');
-    frame.into()
+    Text::new(&frame)
 }

@@ -23,6 +23,7 @@ use super::hub::{Hub, Reader, now_micros};
 use super::limits::{Place, Places};
 use super::refused::Refused;
 use super::selector::{BadMessage, Filter, Kind, Selectors, SeriesKey};
+use super::shard::Shards;
 use super::{DashboardOptions, socket, sse};
 
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
@@ -43,6 +44,8 @@ pub struct Shared {
     pub options: Arc<DashboardOptions>,
     /// Places for clients with a live connection.
     pub connections: Arc<Places>,
+    /// Who serves WebSockets.
+    pub shards: Arc<Shards>,
 }
 
 impl Shared {
@@ -56,10 +59,12 @@ impl Shared {
     }
 }
 
-/// All routes.
+/// All routes. Called in the runtime that serves them.
 pub fn router(hub: Arc<Hub>, options: DashboardOptions) -> Router {
     let connections = options.clients.connections();
-    let shared = Shared { hub, options: Arc::new(options), connections };
+    let options = Arc::new(options);
+    let shards = Arc::new(Shards::start(&hub, &options));
+    let shared = Shared { hub, options, connections, shards };
     Router::new()
         .route("/api/health", get(health))
         .route("/api/ready", get(ready))
@@ -213,7 +218,7 @@ async fn snapshot(
         return Ok((StatusCode::NOT_MODIFIED, caching).into_response());
     }
     let content_type = [(header::CONTENT_TYPE, "application/json")];
-    Ok((caching, content_type, axum::body::Bytes::from(text)).into_response())
+    Ok((caching, content_type, text.bytes()).into_response())
 }
 
 /// True if the client says that it has what this tag names.

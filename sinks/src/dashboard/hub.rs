@@ -1,27 +1,23 @@
 //! Where the one writer and the many readers meet: the store behind a lock, and a word to the readers when it moved.
 //!
-//! Always holds: a [`Reader`] holds nothing but an offset and a filter, whatever its client's speed. Frames reach it
-//! in the order of their offsets; after a hole that it cannot fill it starts over with a snapshot and says so.
+//! Always holds: a [`Reader`] holds nothing but a [`Cursor`] and one step of it, whatever its client's speed.
 //! Does not know: sockets, Kafka.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use axum::extract::ws::Utf8Bytes;
 use serde_json::{Value as Json, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::frame::{self, Stand};
+use super::cursor::{Cursor, Frame};
+use super::frame::{Stand, Text};
 use super::row::Row;
 use super::selector::Filter;
 use super::store::{Store, StoreLimits};
-
-/// How much of the log one step of a reader takes, so that no reader holds the lock for long.
-const STEP_BYTES_MAX: usize = 256 << 10;
-const STEP_ENTRIES_MAX: usize = 4_096;
 
 /// Microseconds since 1970 by this machine's clock.
 #[must_use]
@@ -34,6 +30,7 @@ pub fn now_micros() -> i64 {
 pub struct Hub {
     epoch: Arc<str>,
     store: RwLock<Store>,
+    taken_back: AtomicU64,
     head: watch::Sender<u64>,
     caught_up: watch::Sender<bool>,
     closing: watch::Sender<bool>,
@@ -49,6 +46,7 @@ impl Hub {
         Arc::new(Hub {
             store: RwLock::new(Store::new(Arc::clone(&epoch), limits)),
             epoch,
+            taken_back: AtomicU64::new(0),
             head: watch::Sender::new(0),
             caught_up: watch::Sender::new(false),
             closing: watch::Sender::new(false),
@@ -72,9 +70,16 @@ impl Hub {
             for row in rows {
                 store.put(row);
             }
+            self.taken_back.store(store.taken_back(), Ordering::Release);
             store.head()
         };
         self.head.send_replace(head);
+    }
+
+    /// How many changes have been taken back: steps that were made before the last of them are not to be shown to others.
+    #[must_use]
+    pub fn taken_back(&self) -> u64 {
+        self.taken_back.load(Ordering::Acquire)
     }
 
     /// The store as it is.
@@ -104,6 +109,18 @@ impl Hub {
         *self.pipeline.lock().unwrap_or_else(PoisonError::into_inner) = (health, newest_computed_at);
     }
 
+    /// The newest offset.
+    #[must_use]
+    pub fn head(&self) -> watch::Receiver<u64> {
+        self.head.subscribe()
+    }
+
+    /// Becomes true once readers are served.
+    #[must_use]
+    pub fn caught_up(&self) -> watch::Receiver<bool> {
+        self.caught_up.subscribe()
+    }
+
     /// Tells every connection to end.
     pub fn close(&self) {
         self.closing.send_replace(true);
@@ -122,24 +139,10 @@ impl Hub {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mode {
-    /// The client has what it needs up to the offset and must be told so.
-    Resumed,
-    /// A snapshot is on its way; it ends at the first part that reaches `target`.
-    Snapshot {
-        part: usize,
-        target: u64,
-    },
-    Live,
-}
-
-/// One client's way through the log.
+/// One client's way through the log, frame by frame as it takes them.
 pub struct Reader {
     hub: Arc<Hub>,
-    filter: Filter,
-    offset: u64,
-    mode: Mode,
+    cursor: Cursor,
     head: watch::Receiver<u64>,
     caught_up: watch::Receiver<bool>,
     frame_interval: Duration,
@@ -149,47 +152,28 @@ pub struct Reader {
     handed_over: u64,
 }
 
-/// A frame for one client.
-#[derive(Clone, Debug)]
-pub struct Frame {
-    /// A client that has received this frame has everything up to this offset.
-    pub offset: u64,
-    /// The text, shared with every other client that receives it.
-    pub text: Utf8Bytes,
-}
-
 impl Reader {
     /// For what a client is to be shown, after the frame of the id `resume`, if it can be continued there. Changes that follow
     /// each other within `frame_interval` are conflated.
     #[must_use]
     pub fn new(hub: &Arc<Hub>, filter: Filter, resume: Option<&str>, frame_interval: Duration) -> Self {
-        let store = hub.store();
-        let resumed = resume
-            .and_then(|id| frame::offset_of(&hub.epoch, id))
-            .filter(|offset| store.can_continue(*offset, &filter));
-        let mode = match resumed {
-            Some(_) => Mode::Resumed,
-            None => Mode::Snapshot { part: 0, target: store.head() },
-        };
-        drop(store);
+        let cursor = Cursor::new(hub, Arc::new(filter), resume);
         Reader {
             hub: Arc::clone(hub),
-            filter,
-            offset: resumed.unwrap_or(0),
-            mode,
-            head: hub.head.subscribe(),
-            caught_up: hub.caught_up.subscribe(),
+            head: hub.head(),
+            caught_up: hub.caught_up(),
             frame_interval,
             next_at: Instant::now(),
             frames: VecDeque::new(),
-            handed_over: resumed.unwrap_or(0),
+            handed_over: cursor.offset(),
+            cursor,
         }
     }
 
     /// Everything up to this offset has been handed over, or is not wanted.
     #[must_use]
     pub fn handed_over(&self) -> u64 {
-        if self.frames.is_empty() { self.offset } else { self.handed_over }
+        if self.frames.is_empty() { self.cursor.offset() } else { self.handed_over }
     }
 
     /// The next frame for the client, once there is one. May be dropped while waiting: nothing is lost.
@@ -201,14 +185,12 @@ impl Reader {
             }
             if !*self.caught_up.borrow_and_update() {
                 wait(&mut self.caught_up).await;
-                if self.offset == 0 {
-                    self.start_over();
-                }
+                self.cursor.begin(&self.hub);
                 continue;
             }
-            if self.mode == Mode::Live {
+            if self.cursor.is_live() {
                 tokio::time::sleep_until(self.next_at).await;
-                if *self.head.borrow_and_update() <= self.offset {
+                if *self.head.borrow_and_update() <= self.cursor.offset() {
                     wait(&mut self.head).await;
                     continue;
                 }
@@ -218,9 +200,15 @@ impl Reader {
         }
     }
 
+    fn step(&mut self) {
+        let step = self.cursor.step(&self.hub);
+        self.cursor.go(&step);
+        self.frames.extend(step.frames);
+    }
+
     /// What a new reader would get now, as one snapshot frame, and a name for it: the same as long as the items are the same.
     #[must_use]
-    pub fn whole(hub: &Hub, filter: &Filter) -> (Utf8Bytes, String) {
+    pub fn whole(hub: &Hub, filter: &Filter) -> (Text, String) {
         let batch = hub.store().read(0, filter, usize::MAX, usize::MAX);
         let mut offsets = DefaultHasher::new();
         batch.frames.iter().for_each(|(offset, _)| offset.hash(&mut offsets));
@@ -229,45 +217,6 @@ impl Reader {
             hub.with_stand(batch.offset, |stand| stand.snapshot(0, true, filter.forbidden(), &batch.frames)),
             name,
         )
-    }
-
-    fn start_over(&mut self) {
-        self.offset = 0;
-        self.mode = Mode::Snapshot { part: 0, target: self.hub.store().head() };
-    }
-
-    fn step(&mut self) {
-        if self.mode == Mode::Resumed {
-            self.mode = Mode::Live;
-            return self.push(|stand, filter| stand.resumed(filter.forbidden()));
-        }
-        let batch = {
-            let store = self.hub.store();
-            let fits = self.mode != Mode::Live || store.can_continue(self.offset, &self.filter);
-            fits.then(|| store.read(self.offset, &self.filter, STEP_BYTES_MAX, STEP_ENTRIES_MAX))
-        };
-        let Some(batch) = batch else { return self.start_over() };
-        self.offset = batch.offset;
-        match self.mode {
-            Mode::Snapshot { part, target } => {
-                let is_last = self.offset >= target;
-                if is_last || !batch.frames.is_empty() {
-                    self.push(|stand, filter| {
-                        stand.snapshot(part, is_last, filter.forbidden(), &batch.frames)
-                    });
-                }
-                let next_part = part + usize::from(!batch.frames.is_empty());
-                self.mode = if is_last { Mode::Live } else { Mode::Snapshot { part: next_part, target } };
-            }
-            Mode::Resumed | Mode::Live => {
-                self.frames.extend(batch.frames.into_iter().map(|(offset, text)| Frame { offset, text }));
-            }
-        }
-    }
-
-    fn push(&mut self, make: impl FnOnce(&Stand<'_>, &Filter) -> Utf8Bytes) {
-        let text = self.hub.with_stand(self.offset, |stand| make(stand, &self.filter));
-        self.frames.push_back(Frame { offset: self.offset, text });
     }
 }
 
@@ -280,6 +229,7 @@ async fn wait<T>(receiver: &mut watch::Receiver<T>) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::frame;
     use super::super::row::Slot;
     use super::super::selector::{Kind, Selectors, SeriesKey, Subscribe};
     use super::*;
@@ -320,7 +270,7 @@ mod tests {
                 reader.handed_over = frame.offset;
             }
             if reader.frames.is_empty() {
-                if reader.mode == Mode::Live && reader.hub.store().head() <= reader.offset {
+                if reader.cursor.is_live() && reader.hub.store().head() <= reader.cursor.offset() {
                     return frames;
                 }
                 reader.step();
@@ -337,7 +287,7 @@ mod tests {
         }
         hub.publish(&[row(Kind::Leaderboards, 1, 5, 7)]);
         let texts = readers.iter_mut().map(|reader| frames_now(reader).remove(0).text);
-        let addresses: Vec<_> = texts.map(|text| text.as_str().as_ptr()).collect();
+        let addresses: Vec<_> = texts.map(|text| text.message().as_ptr()).collect();
         assert!(addresses.iter().all(|address| *address == addresses[0]), "one text in memory");
     }
 
@@ -350,7 +300,7 @@ mod tests {
         }
         hub.publish(&[row(Kind::Leaderboards, 0, 0, 1), row(Kind::Leaderboards, 9, 0, 1)]);
         let (whole, _) = Reader::whole(&hub, &filter(ALL));
-        let whole: Json = serde_json::from_str(&whole).expect("JSON");
+        let whole: Json = serde_json::from_slice(&whole.bytes()).expect("JSON");
         let kept = whole["items"].as_array().expect("items").iter().map(|item| item["key"]["board"].as_str());
         assert_eq!(kept.collect::<Vec<_>>(), [Some("2"), Some("0"), Some("9")]);
 
@@ -400,7 +350,7 @@ mod tests {
 
     impl Known {
         fn take(&mut self, frame: &Frame, hub: &Hub) {
-            let json: Json = serde_json::from_str(&frame.text).expect("JSON");
+            let json: Json = serde_json::from_slice(&frame.text.bytes()).expect("JSON");
             assert_eq!(
                 frame::offset_of(hub.epoch(), json["id"].as_str().expect("an id")),
                 Some(frame.offset)

@@ -3,30 +3,36 @@
 //! `docs/live-api.md`.
 //!
 //! Always holds: memory is bounded whatever the topics hold ([`StoreLimits`]) and however slow a client is (a client
-//! costs an offset and a filter); a frame is encoded once however many clients receive it; a client never sees an
+//! costs an offset, a filter and what it has not taken of one step); a frame is encoded once however many clients receive it; a client never sees an
 //! older change after a newer one, and nothing that it may not read ([`access`]).
 //!
 //! Does not know: where schemas come from (the caller's look-up), where keys come from, or any event topic but the chat, which it
 //! reads only if asked to ([`DashboardOptions::with_chat`]).
 //!
-//! Reading order: [`kind`], [`selector`] and [`row`], then `taken_back`, [`store`], [`hub`], [`feed`], then [`access`], [`limits`], [`accept`],
-//! then [`refused`], [`http`], [`socket`], [`sse`].
+//! Reading order: [`kind`], [`selector`] and [`row`], then `taken_back`, [`store`], [`cursor`], [`hub`], [`feed`], then [`access`],
+//! [`limits`], [`accept`], then [`refused`], [`http`], [`sse`], and [`socket`] with `shard`, `line`, `outgoing` and `message` behind it.
 
 pub mod accept;
 pub mod access;
 mod crypto;
+pub mod cursor;
 pub mod feed;
 pub mod frame;
 pub mod http;
 pub mod hub;
 pub mod kind;
 pub mod limits;
+mod line;
+mod message;
+mod outgoing;
 pub mod pipeline;
 pub mod refused;
 pub mod row;
 pub mod selector;
+mod shard;
 pub mod socket;
 pub mod sse;
+mod steps;
 pub mod store;
 mod taken_back;
 pub mod tls;

@@ -21,7 +21,7 @@ fn refuse<T>(why: impl Into<String>) -> Result<T, BadMessage> {
 }
 
 /// What a selector says of one part of a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Pattern {
     Exactly(Box<str>),
     /// Everything that begins so; everything, if this is empty.
@@ -62,7 +62,7 @@ impl Pattern {
 }
 
 /// One line of a subscription, or of what may be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Selector {
     kind: Kind,
     parts: Vec<Pattern>,
@@ -132,7 +132,7 @@ impl Selector {
 }
 
 /// A list of selectors: what somebody asks for, or may read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Selectors(Arc<[Selector]>);
 
 impl Selectors {
@@ -211,7 +211,7 @@ impl Selectors {
 pub struct Forbidden(usize);
 
 /// What one client is shown: what it asks for and may read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Filter {
     asked: Selectors,
     readable: Selectors,

@@ -17,9 +17,10 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use super::accept::Peer;
 use super::access::{Denied, Grant};
+use super::cursor::Frame;
 use super::frame::id;
 use super::http::{Shared, bearer, filter};
-use super::hub::{Frame, Reader, now_micros};
+use super::hub::{Reader, now_micros};
 use super::limits::Place;
 use super::refused::Refused;
 
@@ -61,7 +62,7 @@ pub async fn events(
     };
     let events = stream::unfold(events, |mut events| async move {
         let frame = events.next().await?;
-        Some((event(events.shared.hub.epoch(), frame), events))
+        Some((event(events.shared.hub.epoch(), &frame), events))
     });
     let headers = [
         (header::CONTENT_TYPE, "text/event-stream"),
@@ -96,7 +97,7 @@ impl Events {
 }
 
 /// The event around a frame, whose text is not copied.
-fn event(epoch: &str, frame: Frame) -> impl Stream<Item = Result<Bytes, Infallible>> + use<> {
+fn event(epoch: &str, frame: &Frame) -> impl Stream<Item = Result<Bytes, Infallible>> + use<> {
     let head = Bytes::from(format!("id: {}\ndata: ", id(epoch, frame.offset)));
-    stream::iter([Ok(head), Ok(Bytes::from(frame.text)), Ok(Bytes::from_static(b"\n\n"))])
+    stream::iter([Ok(head), Ok(frame.text.bytes()), Ok(Bytes::from_static(b"\n\n"))])
 }

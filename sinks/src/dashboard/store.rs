@@ -18,9 +18,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use axum::extract::ws::Utf8Bytes;
-
-use super::frame;
+use super::frame::{self, Text};
 use super::row::{Row, Slot};
 use super::selector::{Filter, Kind, SeriesKey};
 use super::taken_back::Said;
@@ -71,7 +69,7 @@ struct Entry {
     key: Arc<SeriesKey>,
     slot: Slot,
     order: i64,
-    frame: Utf8Bytes,
+    frame: Text,
     /// What it means for the rest of the chat; none if it is not of it.
     said: Option<Said>,
 }
@@ -92,7 +90,7 @@ impl Series {
 /// A stretch of the log.
 pub struct Batch {
     /// The wanted frames and their offsets, oldest change first.
-    pub frames: Vec<(u64, Utf8Bytes)>,
+    pub frames: Vec<(u64, Text)>,
     /// Everything up to this offset has been seen.
     pub offset: u64,
 }
@@ -108,6 +106,7 @@ pub struct Store {
     /// The newest offset dropped from any series, and from series that are gone altogether.
     dropped_offset: u64,
     forgotten_offset: u64,
+    taken_back: u64,
     newest_as_of: Option<i64>,
     newest_watermark: Option<i64>,
 }
@@ -125,6 +124,7 @@ impl Store {
             bytes: 0,
             dropped_offset: 0,
             forgotten_offset: 0,
+            taken_back: 0,
             newest_as_of: None,
             newest_watermark: None,
         }
@@ -134,6 +134,12 @@ impl Store {
     #[must_use]
     pub fn head(&self) -> u64 {
         self.head
+    }
+
+    /// How many changes were taken out because moderators took them back.
+    #[must_use]
+    pub fn taken_back(&self) -> u64 {
+        self.taken_back
     }
 
     /// The newest as_of and watermark of any result seen, in microseconds; none before the first.
@@ -187,11 +193,11 @@ impl Store {
         }
         for offset in replaced.into_iter().chain(surplus.map(|(_, offset)| offset)) {
             if let Some(entry) = self.log.remove(&offset) {
-                self.bytes -= entry.frame.len();
+                self.bytes -= entry.frame.text_len();
             }
         }
         let frame = frame::change(&self.epoch, self.head, row);
-        self.bytes += frame.len();
+        self.bytes += frame.text_len();
         self.log.insert(self.head, Entry { key, slot: row.slot.clone(), order: row.order, frame, said });
         self.forget_the_longest_unchanged();
         true
@@ -216,6 +222,7 @@ impl Store {
         let all = ["message", "question"].into_iter().flat_map(|what| self.chat_beside(row, what));
         let over = all.filter(|(_, at, message)| action.takes_back(&row.slot, message, at));
         for offset in over.map(|(offset, _, _)| offset).collect::<Vec<_>>() {
+            self.taken_back += 1;
             self.remove(offset, false);
         }
     }
@@ -232,7 +239,7 @@ impl Store {
     /// Takes an entry out of the log and out of its series. `is_dropped`: whoever has not seen it misses something.
     fn remove(&mut self, offset: u64, is_dropped: bool) {
         let Some(entry) = self.log.remove(&offset) else { return };
-        self.bytes -= entry.frame.len();
+        self.bytes -= entry.frame.text_len();
         let dropped = if is_dropped { offset } else { 0 };
         self.dropped_offset = self.dropped_offset.max(dropped);
         if let Some(series) = self.series.get_mut(&entry.key) {
@@ -271,7 +278,7 @@ impl Store {
             let is_newest =
                 self.series.get(&entry.key).is_some_and(|series| series.newest() == Some(*offset));
             if filter.wants(&entry.key, is_newest) {
-                bytes += entry.frame.len();
+                bytes += entry.frame.text_len();
                 batch.frames.push((*offset, entry.frame.clone()));
             }
         }

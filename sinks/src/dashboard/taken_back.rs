@@ -146,7 +146,7 @@ mod tests {
             let batch = store.read(self.offset, filter, usize::MAX, usize::MAX);
             self.offset = batch.offset;
             let value = |text: &str| serde_json::from_str::<Json>(text).expect("JSON")["value"].clone();
-            let came: Vec<Json> = batch.frames.iter().map(|(_, text)| value(text)).collect();
+            let came: Vec<Json> = batch.frames.iter().map(|(_, text)| value(text.as_str())).collect();
             for event in &came {
                 self.events.insert(event["event_id"].as_str().expect("text").to_owned(), event.clone());
             }
@@ -212,7 +212,7 @@ mod tests {
             }
             let kept = store.size();
             prop_assert!(kept.0 <= 3 * CHAT_MAX);
-            prop_assert_eq!(kept.1, store.read(0, &filter, usize::MAX, usize::MAX).frames.iter().map(|(_, text)| text.len()).sum::<usize>());
+            prop_assert_eq!(kept.1, store.read(0, &filter, usize::MAX, usize::MAX).frames.iter().map(|(_, text)| text.text_len()).sum::<usize>());
         }
     }
 
