@@ -126,21 +126,25 @@ mod tests {
         let publish = |event: serde_json::Value| {
             hub.publish(&[Row::from_record(Topic::Chat, event).expect("an event")]);
         };
-        let mut texts = || {
-            let chat = r#"[{"kind":"chat"}]"#;
-            let mut cursor = Cursor::new(&hub, steps.shared(filter(chat, chat)), None);
-            let step = steps.take(&mut cursor, &hub);
-            let text: String = step.frames.iter().map(|frame| frame.text.as_str()).collect();
-            text.contains("a secret")
+        let message = |id: &str, text: &str| {
+            json!({"kind": "message", "event_id": id, "event_time": 1, "ingest_time": 1, "channel_id": "c",
+                "user_id": "u", "text": text, "is_question": false})
         };
-        publish(
-            json!({"kind": "message", "event_id": "m", "event_time": 1, "ingest_time": 1, "channel_id": "c",
-            "user_id": "u", "text": "a secret", "is_question": false}),
-        );
-        assert!(texts());
+        let chat = || filter(r#"[{"kind":"chat"}]"#, r#"[{"kind":"chat"}]"#);
+        let text = |step: &Step| step.frames.iter().map(|frame| frame.text.as_str()).collect::<String>();
+        publish(message("before", "hello"));
+        let mut earlier = Cursor::new(&hub, steps.shared(chat()), None);
+        steps.take(&mut earlier, &hub);
+        let id = format!("{}:{}", hub.epoch(), earlier.offset());
+        publish(message("m", "a secret"));
+        assert!(text(&steps.take(&mut earlier, &hub)).contains("a secret"));
         publish(json!({"kind": "message_deleted", "event_id": "d", "event_time": 2, "ingest_time": 2,
             "channel_id": "c", "target_message_id": "m"}));
-        assert!(!texts(), "at the same place, in the same moment");
+        let mut back = Cursor::new(&hub, steps.shared(chat()), Some(&id));
+        steps.take(&mut back, &hub);
+        assert!(back.is_live(), "it stands where the other stood");
+        let came = text(&steps.take(&mut back, &hub));
+        assert!(!came.contains("a secret") && came.contains("message_deleted"), "{came}");
     }
 
     #[test]
