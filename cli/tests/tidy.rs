@@ -44,7 +44,6 @@ const PURE: [(&str, &[&str]); 2] = [
             "libm",
             "rustc-hash",
             "serde",
-            "smallvec",
             "thiserror",
             "twox-hash",
             "unicode-normalization",

@@ -7,7 +7,6 @@
 use std::sync::Arc;
 
 use schemas::{Decimal, Timestamp, Topic};
-use smallvec::SmallVec;
 
 /// Bytes that are not what they should be.
 #[derive(Debug)]
@@ -225,25 +224,10 @@ impl<A: Stored, B: Stored> Stored for (A, B) {
     }
 }
 
-/// Writes values as a list.
-fn put_all<T: Stored>(values: &[T], out: &mut Vec<u8>) {
-    (values.len() as u64).put(out);
-    values.iter().for_each(|value| value.put(out));
-}
-
-impl<T: Stored> Stored for SmallVec<[T; 1]> {
-    fn put(&self, out: &mut Vec<u8>) {
-        put_all(self, out);
-    }
-
-    fn get(reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
-        (0..reader.len()?).map(|_| reader.get()).collect()
-    }
-}
-
 impl<T: Stored> Stored for Vec<T> {
     fn put(&self, out: &mut Vec<u8>) {
-        put_all(self, out);
+        (self.len() as u64).put(out);
+        self.iter().for_each(|value| value.put(out));
     }
 
     fn get(reader: &mut Reader<'_>) -> Result<Self, Unreadable> {

@@ -24,6 +24,13 @@ pub(super) struct Part {
     pub(super) key: PartKey,
 }
 
+impl Part {
+    /// Who wrote it; `is_by_user`: whether items are users.
+    pub(super) fn author(&self, is_by_user: bool) -> Option<&Arc<str>> {
+        if is_by_user { Some(&self.item) } else { self.user.as_ref() }
+    }
+}
+
 /// Where a part stands: the number of its message, of all messages of the board, and its own in the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::leaderboards) struct PartKey {
@@ -122,8 +129,7 @@ impl Messages {
             let first = at(&found.remove().0);
             let number = self.parts[first].key.number;
             for part in self.parts.range_mut(first..).take_while(|part| part.key.number == number) {
-                let user = if is_by_user { Some(&part.item) } else { part.user.as_ref() };
-                let until = user.and_then(|user| self.bans.get(user)).copied();
+                let until = part.author(is_by_user).and_then(|user| self.bans.get(user)).copied();
                 if until.is_none_or(|until| number > until) {
                     taken.push(part.clone());
                 }

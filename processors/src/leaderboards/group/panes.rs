@@ -111,10 +111,14 @@ impl Pane {
             names.map(|user| PaneKey::User { item: Arc::clone(item), user: Arc::clone(user) })
         });
         let cells = self.cells.keys().map(|item| PaneKey::Cell(Arc::clone(item)));
-        let parts = self.messages.parts_from(0).map(|part| PaneKey::Message(part.key));
-        let bans = self.messages.bans().map(|(user, _)| PaneKey::Ban(Arc::clone(user)));
-        cells.chain(users).chain(parts).chain(bans)
+        cells.chain(users).chain(message_keys(&self.messages))
     }
+}
+
+/// All that is saved of messages and bans.
+fn message_keys(messages: &Messages) -> impl Iterator<Item = PaneKey> {
+    let parts = messages.parts_from(0).map(|part| PaneKey::Message(part.key));
+    parts.chain(messages.bans().map(|(user, _)| PaneKey::Ban(Arc::clone(user))))
 }
 
 impl Group {
@@ -179,8 +183,8 @@ impl Group {
         let (parts, fewer) = pane.without_messages(rules.is_tracked, take);
         self.entries -= fewer;
         for part in &parts {
-            let user = if rules.is_by_user { Some(&part.item) } else { part.user.as_ref() };
-            self.take_from_cell(start, &part.item, user.map_or("", |user| user), Some(part.value), rules);
+            let user = part.author(rules.is_by_user).map_or("", |user| user);
+            self.take_from_cell(start, &part.item, user, Some(part.value), rules);
         }
         !parts.is_empty()
     }
@@ -216,9 +220,7 @@ impl Group {
     fn take_all(&mut self, start: Timestamp, rules: Rules) -> bool {
         let Some(pane) = self.panes.get_mut(&start) else { return false };
         if rules.is_tracked {
-            let parts = pane.messages.parts_from(0).map(|part| PaneKey::Message(part.key));
-            let bans = pane.messages.bans().map(|(user, _)| PaneKey::Ban(Arc::clone(user)));
-            pane.unsaved.extend(parts.chain(bans));
+            pane.unsaved.extend(message_keys(&pane.messages));
         }
         let fewer = std::mem::take(&mut pane.messages).len();
         pane.entries -= fewer;
