@@ -63,9 +63,12 @@ pub struct Options {
     /// How often each side is run.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// What is measured beside ours, in turns.
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Peer::Streams])]
+    /// What is measured beside ours, in turns; nothing if it is followed by no name.
+    #[arg(long, value_enum, value_delimiter = ',', num_args = 0.., default_values_t = [Peer::Streams])]
     peer: Vec<Peer>,
+    /// Another build of the binary, measured beside this one.
+    #[arg(long)]
+    before: Option<PathBuf>,
     /// Where peers keep their state.
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Stores::Memory])]
     stores: Vec<Stores>,
@@ -168,6 +171,7 @@ struct Measured {
     events: f64,
     compared: usize,
     ours: Vec<Run>,
+    before: Vec<Run>,
     peers: Vec<(Peer, Vec<Run>)>,
     limits: Vec<Limits>,
 }
@@ -179,7 +183,7 @@ struct Measured {
 pub fn measure(binary: &Path, options: &Options) -> Result<()> {
     options.check()?;
     let jobs: Vec<String> = options.workload.iter().map(|workload| workload.settings()).collect();
-    let bench = Bench::start(binary, &jobs.concat())?;
+    let mut bench = Bench::start(binary, &jobs.concat())?;
     create_results(&bench)?;
     for (topic, share) in [(CHAT, "chat=1"), (TRADES, "trades=1")] {
         if options.workload.iter().any(|workload| workload.topics().contains(&topic)) {
@@ -193,10 +197,8 @@ pub fn measure(binary: &Path, options: &Options) -> Result<()> {
     }
     let mut all = Vec::new();
     for workload in &options.workload {
-        for stores in
-            options.stores.iter().filter(|stores| options.peer.iter().any(|peer| peer.has(**stores)))
-        {
-            let measured = measure_one(&bench, options, *workload, *stores)?;
+        for stores in options.stores.iter().filter(|stores| options.has(**stores)) {
+            let measured = measure_one(&mut bench, binary, options, *workload, *stores)?;
             report::print(&measured, options)?;
             all.push(measured);
         }
@@ -223,9 +225,16 @@ impl Options {
             !self.peer.contains(&Peer::Flink) || u128::from(self.disorder_ms) <= most_ms,
             "Flink's watermark is of all partitions, ours of each: above {most_ms} ms they drop different events"
         );
-        let is_able = |stores: &Stores| self.peer.iter().any(|peer| peer.has(*stores));
-        ensure!(self.stores.iter().any(is_able), "the job for Flink has its state in memory only");
+        ensure!(
+            self.stores.iter().any(|stores| self.has(*stores)),
+            "the job for Flink has its state in memory only"
+        );
         Ok(())
+    }
+
+    /// Whether anything is to be measured with these.
+    fn has(&self, stores: Stores) -> bool {
+        self.peer.is_empty() || self.peer.iter().any(|peer| peer.has(stores))
     }
 
     /// Whether moderators take back some of the chat.
@@ -234,15 +243,43 @@ impl Options {
     }
 }
 
-fn measure_one(bench: &Bench, options: &Options, workload: Workload, stores: Stores) -> Result<Measured> {
+fn measure_one(
+    bench: &mut Bench,
+    binary: &Path,
+    options: &Options,
+    workload: Workload,
+    stores: Stores,
+) -> Result<Measured> {
     let events = bench.records(workload.topics())? as f64;
     let peers = options.peer.iter().filter(|peer| peer.has(stores)).map(|peer| (*peer, vec![])).collect();
-    let mut measured =
-        Measured { workload, stores, events, compared: 0, ours: vec![], peers, limits: vec![] };
+    let mut measured = Measured {
+        workload,
+        stores,
+        events,
+        compared: 0,
+        ours: vec![],
+        before: vec![],
+        peers,
+        limits: vec![],
+    };
     for round in 0..options.rounds {
         let mark = Mark::now(bench)?;
         measured.ours.push(run_ours(bench, options, workload, &format!("{}-{round}", stores.name()))?);
         let (mut ours, _) = mark.read_since(bench)?;
+        if let Some(before) = &options.before {
+            bench.set_binary(&std::path::absolute(before)?);
+            let mark = Mark::now(bench)?;
+            measured.before.push(run_ours(
+                bench,
+                options,
+                workload,
+                &format!("before-{}-{round}", stores.name()),
+            )?);
+            bench.set_binary(binary);
+            let (theirs, _) = mark.read_since(bench)?;
+            measured.compared +=
+                compare::compare(workload.kinds(), &ours, &theirs).context("the build before")?;
+        }
         if !options.is_moderated() {
             // The DSL says nothing of a window in which nobody wrote, and here only those are empty.
             compare::drop_empty_boards(&mut ours);

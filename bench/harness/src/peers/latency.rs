@@ -66,6 +66,7 @@ impl Options {
             rounds: 1,
             stores: vec![Stores::Memory],
             peer: vec![Peer::Streams],
+            before: None,
             peers: self.peers.clone(),
             checkpoint_ms: 1_000,
             heap_mb: self.heap_mb,

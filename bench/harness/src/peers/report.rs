@@ -42,8 +42,9 @@ pub fn print(measured: &Measured, options: &Options) -> Result<()> {
     )?;
     let ours = Figures::of(&measured.ours, *events);
     let figures = |(peer, runs): &(Peer, Vec<Run>)| (peer.name(), Figures::of(runs, *events));
-    let peers: Vec<(&str, Figures)> = measured.peers.iter().map(figures).collect();
-    for (name, figures) in [("ovation", &ours)].into_iter().chain(peers.iter().map(|(name, of)| (*name, of)))
+    let before = (!measured.before.is_empty()).then(|| ("before", Figures::of(&measured.before, *events)));
+    let others: Vec<(&str, Figures)> = before.into_iter().chain(measured.peers.iter().map(figures)).collect();
+    for (name, figures) in [("ovation", &ours)].into_iter().chain(others.iter().map(|(name, of)| (*name, of)))
     {
         let Figures { events_per_s, cpu_us, spread, steady_events_per_s, steady_cpu_us, peak_mb } = figures;
         let cpu = format!("{cpu_us:.3} ({:.3}-{:.3})", spread.0, spread.1);
@@ -53,7 +54,7 @@ pub fn print(measured: &Measured, options: &Options) -> Result<()> {
             "{name:<20} {events_per_s:>10.0} {cpu:>24} {steady_events_per_s:>16} {steady_cpu_us:>20} {peak_mb:>8.0}",
         )?;
     }
-    for (name, peer) in &peers {
+    for (name, peer) in &others {
         writeln!(
             out,
             "{:<20} {:>10.2} {:>24.2} {:>16} {:>20} {:>8.2}",
@@ -131,6 +132,7 @@ pub fn json(all: &[Measured], options: &Options) -> Value {
             "events": measured.events,
             "results_compared": measured.compared,
             "ovation": runs(&measured.ours),
+            "before": runs(&measured.before),
             "peers": measured.peers.iter().map(|(peer, of)| (peer.name().to_owned(), runs(of).into())).collect::<Map<_, _>>(),
             "consume_cpu_s": limits.clone().map(|limits| limits.consume_s).collect::<Vec<_>>(),
             "consume_and_decode_cpu_s": limits.map(|limits| limits.decode_s).collect::<Vec<_>>(),
