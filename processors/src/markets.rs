@@ -20,13 +20,14 @@ use std::collections::BTreeMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
+use hashbrown::hash_map::EntryRef;
 use hashbrown::{Equivalent, HashMap};
 use rustc_hash::FxBuildHasher;
 use schemas::{Event, Timestamp};
 
-use crate::pending::Pending;
+use crate::pending::{Lane, Pending, lane_of};
 use crate::processor::{Arrival, Disposition, Output, Processor};
-use crate::state::bytes::{Reader, Stored, Unreadable, stored};
+use crate::state::bytes::{Reader, Stored, Unreadable, put_str, stored};
 use crate::state::journal::Journal;
 use crate::state::{Chunk, Head, StateError, StateSize};
 use crate::windows::{last_window_end, tick_at_or_after};
@@ -71,6 +72,36 @@ impl Stored for Arc<Market> {
 struct MarketKey<'e> {
     venue: &'e str,
     symbol: &'e str,
+}
+
+impl From<&MarketKey<'_>> for Market {
+    fn from(key: &MarketKey<'_>) -> Self {
+        Market { venue: key.venue.into(), symbol: key.symbol.into() }
+    }
+}
+
+/// A trade that waits to become visible.
+struct Waiting<'a> {
+    market: MarketKey<'a>,
+    trade: Trade,
+}
+
+impl<'a> Waiting<'a> {
+    fn put(&self, out: &mut Vec<u8>) {
+        put_str(out, self.market.venue);
+        put_str(out, self.market.symbol);
+        self.trade.put(out);
+    }
+
+    fn get(reader: &mut Reader<'a>) -> Result<Self, Unreadable> {
+        let market = MarketKey { venue: reader.str()?, symbol: reader.str()? };
+        Ok(Waiting { market, trade: reader.get()? })
+    }
+
+    /// The lane in which it waits.
+    fn lane(&self) -> Lane {
+        lane_of(self.market.symbol)
+    }
 }
 
 impl Equivalent<Arc<Market>> for MarketKey<'_> {
@@ -148,7 +179,7 @@ type Markets = HashMap<Arc<Market>, MarketState, FxBuildHasher>;
 pub(crate) struct Candles {
     step_micros: i64,
     spikes: Spikes,
-    pending: Pending<(Arc<Market>, Trade)>,
+    pending: Pending,
     markets: Markets,
     series: Vec<Series>,
     /// Markets with a trade since the last records.
@@ -180,13 +211,15 @@ impl Candles {
     }
 
     /// Adds a trade to the open candle of every series for which it is not late: the windows before the open one are closed.
-    fn absorb(&mut self, market: Arc<Market>, trade: &Trade) {
-        let count = self.series.len();
-        let state = self.markets.entry(Arc::clone(&market)).or_insert_with(|| MarketState {
-            slots: std::iter::repeat_with(Slot::default).take(count).collect(),
-            is_changed: false,
-            is_unsaved: false,
-        });
+    fn absorb(&mut self, key: &MarketKey<'_>, trade: &Trade) {
+        let (market, state) = match self.markets.entry_ref(key) {
+            EntryRef::Occupied(entry) => entry.into_entry(),
+            EntryRef::Vacant(entry) => {
+                let slots = std::iter::repeat_with(Slot::default).take(self.series.len()).collect();
+                let state = MarketState { slots, is_changed: false, is_unsaved: false };
+                entry.insert_entry_with_key(Arc::new(key.into()), state).into_entry()
+            }
+        };
         let quote = trade.quote();
         for (series, slot) in self.series.iter_mut().zip(&mut state.slots) {
             let into_window = trade.position.event_time.micros_since(series.window_start());
@@ -200,17 +233,17 @@ impl Candles {
             } else {
                 let start = series.window_start();
                 if slot.past.take_if(|past| !past.is_remembered(start)).is_some() && self.is_tracked {
-                    series.forgotten.push(Arc::clone(&market));
+                    series.forgotten.push(Arc::clone(market));
                 }
                 slot.open = Some(Box::new(Candle::new(trade, quote, step)));
-                series.open.push(Arc::clone(&market));
+                series.open.push(Arc::clone(market));
             }
         }
         if self.is_tracked && !std::mem::replace(&mut state.is_unsaved, true) {
-            self.unsaved.push(Arc::clone(&market));
+            self.unsaved.push(Arc::clone(market));
         }
         if !std::mem::replace(&mut state.is_changed, true) {
-            self.changed.push(market);
+            self.changed.push(Arc::clone(market));
         }
     }
 
@@ -218,12 +251,11 @@ impl Candles {
         for series in &mut self.series {
             series.window_end = tick_at_or_after(tick, series.interval_micros);
         }
-        let mut entries = self.pending.take(tick);
-        for entry in entries.drain(..) {
-            let (market, trade) = entry.value;
-            self.absorb(market, &trade);
+        let filed = self.pending.take(tick);
+        for (_, Waiting { market, trade }) in filed.iter(Waiting::get) {
+            self.absorb(&market, &trade);
         }
-        self.pending.reuse(entries);
+        self.pending.reuse(filed);
         let mut shown = std::mem::take(&mut self.changed);
         let is_final = |series: &&mut Series| series.window_end == tick;
         for series in self.series.iter_mut().filter(is_final) {
@@ -304,12 +336,9 @@ impl Processor for Candles {
         if self.series.iter().all(|series| end(series) <= arrival.partition_watermark) {
             return Disposition::Late;
         }
-        let key = MarketKey { venue: &trade.venue, symbol: &trade.symbol };
-        let market = match self.markets.get_key_value(&key) {
-            Some((known, _)) => Arc::clone(known),
-            None => Arc::new(Market { venue: key.venue.into(), symbol: key.symbol.into() }),
-        };
-        self.pending.file(arrival, (market, Trade::of(trade, arrival.event_time)));
+        let market = MarketKey { venue: &trade.venue, symbol: &trade.symbol };
+        let waiting = Waiting { market, trade: Trade::of(trade, arrival.event_time) };
+        self.pending.file(arrival, waiting.lane(), |out| waiting.put(out));
         Disposition::Taken
     }
 

@@ -19,6 +19,7 @@ use serde_avro_fast::ser::{SerializerConfig, SerializerState};
 
 use crate::event::{ChatEvent, Event, InvalidValue, ReactionEvent, TradeEvent, ViewerEvent};
 use crate::partial::BoardPartial;
+use crate::quick;
 use crate::result::{CandleResult, DeadLetter, EngagementResult, LeaderboardResult, ModerationFlag};
 use crate::topics::Topic;
 
@@ -26,7 +27,7 @@ use crate::topics::Topic;
 pub const WIRE_HEADER_LEN: usize = 5;
 
 /// No list or map in a value may claim more entries than this.
-const SEQUENCE_LEN_MAX: usize = 1 << 20;
+pub(crate) const SEQUENCE_LEN_MAX: usize = 1 << 20;
 /// No value may nest deeper than this.
 const DEPTH_MAX: usize = 16;
 
@@ -281,15 +282,25 @@ impl Decoder {
     /// # Panics
     /// If `topic` is neither one of [`Topic::EVENTS`] nor [`Topic::Partials`]: only the program chooses it.
     pub fn decode_event<'a>(&self, topic: Topic, payload: &'a [u8]) -> Result<Event<'a>, DecodeError> {
-        let event = match topic {
+        let (id, datum) = split_wire_format(payload)?;
+        let quick = if id == self.own.get(topic) { quick::event(topic, datum) } else { None };
+        let event = match quick {
+            Some(event) => event,
+            None => self.decode_event_by_name(topic, payload)?,
+        };
+        event.check()?;
+        Ok(event)
+    }
+
+    /// Reads an event as [`Decoder::decode`] does, which any schema allows.
+    fn decode_event_by_name<'a>(&self, topic: Topic, payload: &'a [u8]) -> Result<Event<'a>, DecodeError> {
+        Ok(match topic {
             Topic::Chat => Event::Chat(self.decode(payload)?),
             Topic::Reactions => Event::Reaction(self.decode(payload)?),
             Topic::Viewers => Event::Viewer(self.decode(payload)?),
             Topic::Trades => Event::Trade(self.decode(payload)?),
             Topic::Partials => Event::Partial(Box::new(self.decode(payload)?)),
             _ => unreachable!("{topic} does not carry events"),
-        };
-        event.check()?;
-        Ok(event)
+        })
     }
 }

@@ -83,7 +83,8 @@ impl<const SCALE: u32> Decimal<SCALE> {
         use_bytes(&bytes[start..])
     }
 
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+    /// From what Avro has of it. `None` if that is empty or has more than 38 digits.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let first = *bytes.first()?;
         let padding = if first & 0x80 == 0 { 0x00 } else { 0xff };
         let extra = bytes.len().saturating_sub(16);

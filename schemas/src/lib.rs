@@ -13,6 +13,7 @@ pub mod decimal;
 pub mod event;
 pub mod json;
 mod partial;
+mod quick;
 pub mod result;
 pub mod text;
 pub mod time;

@@ -60,6 +60,59 @@ fn every_kind_of_value_comes_back() {
     }
 }
 
+/// What the codec reads by name, checked, is what it reads in order.
+fn assert_read_alike(topic: Topic, bytes: &[u8]) {
+    let decoder = Decoder::new(SchemaIds::local());
+    let by_name = match topic {
+        Topic::Chat => decoder.decode(bytes).map(Event::Chat),
+        Topic::Reactions => decoder.decode(bytes).map(Event::Reaction),
+        Topic::Viewers => decoder.decode(bytes).map(Event::Viewer),
+        _ => decoder.decode(bytes).map(Event::Trade),
+    };
+    let checked = by_name.and_then(|event| Ok(event.check().map(|()| event)?));
+    assert_eq!(decoder.decode_event(topic, bytes), checked);
+}
+
+#[test]
+fn every_event_is_read_alike_in_order_and_by_name_whatever_bit_is_flipped() {
+    use ChatKind::{ChatCleared, MessageDeleted, UserBanned, UserTimedOut};
+    use ReactionKind::{Cheer, Emoji, Gift, Like, PollVote, QuestionUpvote, Raid, Subscription};
+    let mut encoded = Vec::new();
+    for kind in [ChatKind::Message, MessageDeleted, UserBanned, UserTimedOut, ChatCleared, ChatKind::Unknown]
+    {
+        let (target_message_id, target_user_id) = (Some("m".into()), Some("u".into()));
+        let duration_ms = Some(i64::MIN);
+        let event = ChatEvent { kind, target_message_id, target_user_id, duration_ms, ..chat() };
+        encoded.push((Topic::Chat, encode(&event)));
+    }
+    let unknown = ReactionKind::Unknown;
+    for kind in [Emoji, Like, Cheer, Gift, Subscription, Raid, PollVote, QuestionUpvote, unknown] {
+        let (emoji, option) = (Some("e".into()), Some("o".into()));
+        let event = ReactionEvent { kind, emoji, target_id: Some("t".into()), option, ..reaction() };
+        encoded.push((Topic::Reactions, encode(&event)));
+    }
+    encoded.push((Topic::Reactions, encode(&reaction())));
+    for kind in [ViewerKind::Join, ViewerKind::Leave, ViewerKind::Quality, ViewerKind::Unknown] {
+        encoded
+            .push((Topic::Viewers, encode(&ViewerEvent { kind, stream_id: Some("s".into()), ..viewer() })));
+    }
+    encoded.push((Topic::Viewers, encode(&viewer())));
+    for aggressor in [Aggressor::Buy, Aggressor::Sell, Aggressor::Unknown] {
+        encoded.push((Topic::Trades, encode(&TradeEvent { aggressor, ..trade() })));
+    }
+    for (topic, bytes) in &mut encoded {
+        let (topic, len) = (*topic, bytes.len());
+        assert_read_alike(topic, bytes);
+        assert!(Decoder::new(SchemaIds::local()).decode_event(topic, bytes).is_ok());
+        for bit in 8 * WIRE_HEADER_LEN..8 * len {
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert_read_alike(topic, bytes);
+            bytes[bit / 8] ^= 1 << (bit % 8);
+        }
+        (WIRE_HEADER_LEN..len).for_each(|end| assert_read_alike(topic, &bytes[..end]));
+    }
+}
+
 #[test]
 fn an_independent_reader_sees_the_same_values() {
     let fields = read_independently(&trade());
@@ -215,6 +268,7 @@ proptest! {
         let bytes = encode(&event);
         let decoder = Decoder::new(SchemaIds::local());
         prop_assert_eq!(decoder.decode::<ChatEvent<'_>>(&bytes).expect("decodes"), event);
+        assert_read_alike(Topic::Chat, &bytes);
     }
 
     #[test]
@@ -222,6 +276,7 @@ proptest! {
         let bytes = encode(&event);
         let decoder = Decoder::new(SchemaIds::local());
         prop_assert_eq!(decoder.decode::<TradeEvent<'_>>(&bytes).expect("decodes"), event);
+        assert_read_alike(Topic::Trades, &bytes);
     }
 
     #[test]
@@ -238,6 +293,7 @@ proptest! {
             for topic in Topic::EVENTS.into_iter().chain([Topic::Partials]) {
                 let _either = decoder.decode_event(topic, payload);
             }
+            Topic::EVENTS.into_iter().for_each(|topic| assert_read_alike(topic, payload));
             let _either = decoder.decode::<LeaderboardResult>(payload);
             let _either = decoder.decode::<EngagementResult>(payload);
             let _either = decoder.decode::<CandleResult>(payload);
@@ -252,6 +308,6 @@ proptest! {
         let mut bytes = encode(&event);
         let position = position % bytes.len();
         bytes[position] ^= 1 << bit;
-        let _either = Decoder::new(SchemaIds::local()).decode_event(Topic::Chat, &bytes);
+        assert_read_alike(Topic::Chat, &bytes);
     }
 }

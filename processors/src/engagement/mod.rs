@@ -34,9 +34,10 @@ use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
 use schemas::{EngagementResult, Event, Timestamp, ViewerKind};
 
-use crate::pending::{Entry, Pending};
+use crate::maps::entry_of;
+use crate::pending::{ONLY_LANE, Pending};
 use crate::processor::{Arrival, Disposition, Output, Processor};
-use crate::state::bytes::stored;
+use crate::state::bytes::{Reader, Stored, Unreadable, put_str};
 use crate::state::{Chunk, StateError, StateSize};
 use crate::windows::{last_window_end, tick_at_or_after};
 use activity::{Activity, ViewerActivity};
@@ -68,15 +69,33 @@ pub(crate) struct EngagementSpec {
 }
 
 /// An event that waits to become visible.
-struct Waiting {
-    channel_id: Arc<str>,
+struct Waiting<'a> {
+    channel_id: &'a str,
     event_time: Timestamp,
     activity: Activity,
     is_in_window: bool,
     tells_presence: bool,
 }
 
-stored!(Waiting { channel_id, event_time, activity, is_in_window, tells_presence });
+impl<'a> Waiting<'a> {
+    fn put(&self, out: &mut Vec<u8>) {
+        put_str(out, self.channel_id);
+        self.event_time.put(out);
+        self.activity.put(out);
+        self.is_in_window.put(out);
+        self.tells_presence.put(out);
+    }
+
+    fn get(reader: &mut Reader<'a>) -> Result<Self, Unreadable> {
+        Ok(Waiting {
+            channel_id: reader.str()?,
+            event_time: reader.get()?,
+            activity: reader.get()?,
+            is_in_window: reader.get()?,
+            tells_presence: reader.get()?,
+        })
+    }
+}
 
 /// When to look, which channel, which session. The earliest first.
 type TimeOut = (Timestamp, Arc<str>, u64);
@@ -130,7 +149,7 @@ impl std::ops::SubAssign for Held {
 /// Engagement of the channels of one shard.
 pub(crate) struct Engagement {
     spec: EngagementSpec,
-    pending: Pending<Waiting>,
+    pending: Pending,
     channels: HashMap<Arc<str>, Channel, FxBuildHasher>,
     /// When to look whether a session fell silent: one entry for each session, perhaps too early.
     time_outs: BinaryHeap<Reverse<TimeOut>>,
@@ -178,12 +197,12 @@ impl Engagement {
             let start = end.plus_micros(-self.spec.window_micros);
             self.channels.values_mut().for_each(|channel| channel.sessions.begin_window(start));
         }
-        let mut entries = self.pending.take(tick);
-        for entry in entries.drain(..) {
-            self.time_out_until(entry.visible_from);
-            self.take_in(entry, tick);
+        let filed = self.pending.take(tick);
+        for (visible_from, waiting) in filed.iter(Waiting::get) {
+            self.time_out_until(visible_from);
+            self.take_in(visible_from, &waiting, tick);
         }
-        self.pending.reuse(entries);
+        self.pending.reuse(filed);
         self.time_out_until(tick);
         self.reach_ages(tick);
         self.last_tick = tick;
@@ -211,10 +230,9 @@ impl Engagement {
     }
 
     /// Takes in an event that becomes visible, for the records of `tick`.
-    fn take_in(&mut self, entry: Entry<Waiting>, tick: Timestamp) {
-        let waiting = entry.value;
-        let channel_id = &waiting.channel_id;
-        let channel = self.channels.entry(Arc::clone(channel_id)).or_default();
+    fn take_in(&mut self, visible_from: Timestamp, waiting: &Waiting<'_>, tick: Timestamp) {
+        let (channel_id, channel) = entry_of(&mut self.channels, waiting.channel_id, Channel::default);
+        let channel_id = &Arc::clone(channel_id);
         self.held -= channel.held();
         if waiting.is_in_window {
             let note = |piece| self.saved.note_piece(channel_id, piece);
@@ -224,7 +242,7 @@ impl Engagement {
             let report = Report {
                 kind: viewer.kind,
                 event_time: waiting.event_time,
-                visible_from: entry.visible_from,
+                visible_from,
                 due: waiting.event_time.plus_micros(self.spec.heartbeat_timeout_micros),
                 cohort: tick,
             };
@@ -233,7 +251,9 @@ impl Engagement {
         if let Some(channel) = self.channels.get(channel_id) {
             self.held += channel.held();
         }
-        self.changed.insert(waiting.channel_id);
+        if !self.changed.contains(channel_id) {
+            self.changed.insert(Arc::clone(channel_id));
+        }
     }
 
     /// Takes in that a session was heard of.
@@ -332,13 +352,10 @@ impl Engagement {
         if !is_in_window && !tells_presence {
             return Disposition::Late;
         }
-        let channel_id = match self.channels.get_key_value(channel_id) {
-            Some((known, _)) => Arc::clone(known),
-            None => Arc::from(channel_id),
-        };
         let event_time = arrival.event_time;
-        self.pending
-            .file(arrival, Waiting { channel_id, event_time, activity, is_in_window, tells_presence });
+        let waiting = Waiting { channel_id, event_time, activity, is_in_window, tells_presence };
+        // Sessions of all channels fall silent in the order of time.
+        self.pending.file(arrival, ONLY_LANE, |out| waiting.put(out));
         Disposition::Taken
     }
 }

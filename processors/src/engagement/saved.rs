@@ -15,8 +15,9 @@ use schemas::Timestamp;
 
 use super::sessions::{Presence, Sessions};
 use super::window::{Counts, Piece};
-use super::{Channel, Engagement};
+use super::{Channel, Engagement, Waiting};
 use crate::maps::value_of;
+use crate::pending::ONLY_LANE;
 use crate::state::bytes::{Reader, Stored, Unreadable, put_str};
 use crate::state::journal::{Entries, Journal};
 use crate::state::{Chunk, Head, StateError};
@@ -156,7 +157,7 @@ impl Engagement {
             self.pending.get_head(head)?;
             Ok((Journal::get_head(head)?, Journal::get_head(head)?))
         })?;
-        self.pending.restore(prefix, chunks)?;
+        self.pending.restore(prefix, chunks, |reader| Waiting::get(reader).map(|_| ONLY_LANE))?;
         let mut ends: BTreeMap<Arc<str>, Timestamp> = BTreeMap::new();
         saved.channels.restore(&format!("{prefix}/channels"), chunks, |key, value| {
             let (kind, channel_id) = get_key(key)?;

@@ -12,6 +12,7 @@ use super::contributions::{Change, Contribution, Retracted, group_prefix};
 use super::group::{Added, Gain, Group, MessageId, Remembered};
 use super::window::Window;
 use super::{Board, ONLY_PANE, OldestMessage, Stage};
+use crate::maps::entry_of;
 use crate::windows::{Span, tick_at_or_after};
 
 impl Board {
@@ -20,23 +21,23 @@ impl Board {
         self.rules.is_tracked = self.saved.is_tracked();
         let is_first = self.spec.stage == Stage::First;
         let mut merges = Vec::new();
-        let mut entries = self.pending.take(tick);
-        for entry in entries.drain(..) {
-            match entry.value {
+        let filed = self.pending.take(tick);
+        for (visible_from, change) in filed.iter(Change::get) {
+            match change {
                 Change::Add(contribution) if is_first => {
                     // What cannot be taken back need not be kept.
                     if !self.spec.retracts || self.add(&contribution) {
-                        self.note_gain(entry.visible_from, contribution);
+                        self.note_gain(visible_from, &contribution);
                     }
                 }
                 Change::Add(contribution) => {
-                    self.close_if_over(&contribution.group, entry.visible_from, tick, out);
+                    self.close_if_over(contribution.group, visible_from, tick, out);
                     self.add(&contribution);
                 }
                 Change::Merge(merge) => merges.push(merge),
                 Change::TakeBack(retraction) => {
-                    for name in self.groups_of(&retraction.channel) {
-                        self.close_if_over(&name, entry.visible_from, tick, out);
+                    for name in self.groups_of(retraction.channel) {
+                        self.close_if_over(&name, visible_from, tick, out);
                         self.take_back(&name, &retraction.what);
                         if is_first {
                             self.note_losses(&name);
@@ -45,8 +46,8 @@ impl Board {
                 }
             }
         }
-        self.pending.reuse(entries);
         self.merge(merges);
+        self.pending.reuse(filed);
         while let Some(Reverse(oldest)) = self.oldest.peek()
             && self.first_message(oldest).is_none()
         {
@@ -69,36 +70,36 @@ impl Board {
     }
 
     /// Adds to a group. False if there is no room, or a later vote counts.
-    pub(super) fn add(&mut self, contribution: &Contribution) -> bool {
+    pub(super) fn add(&mut self, contribution: &Contribution<'_>) -> bool {
         while self.entry_count >= self.spec.entries_max && self.forget_oldest() {}
         let is_full = self.entry_count >= self.spec.entries_max;
         let pane = self.pane_of(contribution.event_time);
         let is_pane_tracked = self.saved.note(pane);
+        let number = self.last_message + 1;
+        let open_from = self.saved.first_open_message();
         let gain = Gain {
-            item: &contribution.item,
+            item: contribution.item,
             label: contribution.label.as_deref(),
             value: contribution.value,
             event_time: contribution.event_time,
             pane,
             is_pane_tracked,
-            user: contribution.user.as_ref(),
+            user: contribution.user,
+            message: contribution.message.map(|id| MessageId { id, number, open_from }),
         };
-        let group = self.groups.entry(Arc::clone(&contribution.group)).or_default();
+        let (name, group) = entry_of(&mut self.groups, contribution.group, Group::default);
         let added = group.add(&gain, self.rules, is_full);
-        if added != Added::Counted {
+        let Added::Counted(remembered) = added else {
             self.forgotten += u64::from(added == Added::Refused);
             if group.is_new() {
-                self.groups.remove(&contribution.group);
+                self.groups.remove(contribution.group);
             }
             return false;
-        }
-        if let Some(id) = contribution.message {
-            let number = self.last_message + 1;
-            let of = MessageId { id, number, open_from: self.saved.first_open_message() };
-            let remembered = group.remember(&of, &gain, self.rules);
+        };
+        if let Some(remembered) = remembered {
             self.last_message += u64::from(remembered != Remembered::Known);
             if remembered == Remembered::First {
-                let group = Arc::clone(&contribution.group);
+                let group = Arc::clone(name);
                 self.oldest.push(Reverse(OldestMessage { number, pane, group }));
             }
         }
@@ -109,13 +110,13 @@ impl Board {
             group.session = Some(Span { start, end: session.end.max(end) });
             if session.end < end || group.revision == 0 {
                 let tick = |end| tick_at_or_after(end, self.spec.emit_every_micros);
-                self.closing.remove(&(tick(session.end), Arc::clone(&contribution.group)));
-                self.closing.insert((tick(session.end.max(end)), Arc::clone(&contribution.group)));
+                self.closing.remove(&(tick(session.end), Arc::clone(name)));
+                self.closing.insert((tick(session.end.max(end)), Arc::clone(name)));
             }
         }
         count(&mut self.item_count, &mut self.entry_count, group);
         if !std::mem::replace(&mut group.is_changed, true) {
-            self.changed.push(Arc::clone(&contribution.group));
+            self.changed.push(Arc::clone(name));
         }
         true
     }
@@ -128,7 +129,7 @@ impl Board {
         }
     }
 
-    fn take_back(&mut self, name: &Arc<str>, what: &Retracted) {
+    fn take_back(&mut self, name: &Arc<str>, what: &Retracted<'_>) {
         let Some(group) = self.groups.get_mut(name) else { return };
         if group.take_back(what, self.rules) && !std::mem::replace(&mut group.is_changed, true) {
             self.changed.push(Arc::clone(name));
@@ -166,7 +167,7 @@ impl Board {
     /// Ends a group's session if it is over at `instant`.
     pub(super) fn close_if_over(
         &mut self,
-        name: &Arc<str>,
+        name: &str,
         instant: Timestamp,
         tick: Timestamp,
         out: &mut Vec<LeaderboardResult>,
@@ -177,16 +178,16 @@ impl Board {
         let session = self.groups.get(name).and_then(|group| group.session);
         let Some(session) = session.filter(|session| session.end <= instant) else { return };
         let closing_tick = tick_at_or_after(session.end, self.spec.emit_every_micros);
-        self.closing.remove(&(closing_tick, Arc::clone(name)));
-        let Some(mut group) = self.groups.remove(name) else { return };
+        let Some((name, mut group)) = self.groups.remove_entry(name) else { return };
+        self.closing.remove(&(closing_tick, Arc::clone(&name)));
         group.settle(self.spec.k);
         if group.is_changed || !group.is_empty() {
             group.revision += 1;
-            out.push(LeaderboardResult { is_final: true, ..self.record(tick, name, &group) });
+            out.push(LeaderboardResult { is_final: true, ..self.record(tick, &name, &group) });
         }
         self.item_count -= group.counted.0;
         self.entry_count -= group.counted.1;
-        self.saved.note_dropped(name, &group);
+        self.saved.note_dropped(&name, &group);
     }
 }
 

@@ -1,68 +1,90 @@
 //! What an event changes on a board: which items of which groups gain how much, or what is taken back.
 //!
-//! The step from events to changes ends here, and the one from changes to places begins: a [`Change`] owns all that the latter needs,
-//! can be written and read, and could come from another topic as well as from an event.
+//! The step from events to changes ends here, and the one from changes to places begins: a [`Change`] has all that the latter needs,
+//! can be written and read, and could come from another topic as well as from an event. Its texts are those of the event, or of the bytes
+//! from which it was read.
 //!
 //! Always holds: a value is above zero; what is not ranked (another kind of event, an anonymous user) yields nothing.
 //! Does not know: windows or places.
 
-use std::sync::Arc;
+use std::borrow::Cow;
 
 use schemas::{ChatKind, Event, Timestamp};
 
 use super::BoardSpec;
 use super::cell::Scoring;
 use super::partials::Merge;
-use super::scores::scores;
+use super::scores::{Score, scores};
 use crate::config::{BoardGroup, BoardSource};
 use crate::ids::Id;
-use crate::state::bytes::{Reader, Stored, Unreadable, stored};
+use crate::pending::{Lane, ONLY_LANE, lane_of};
+use crate::state::bytes::{Reader, Stored, Unreadable, put_optional_str, put_str};
 
 /// What an event changes.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Change {
-    Add(Contribution),
-    TakeBack(Retraction),
+pub(super) enum Change<'a> {
+    Add(Contribution<'a>),
+    TakeBack(Retraction<'a>),
     /// What another stage has added up.
-    Merge(Merge),
+    Merge(Merge<'a>),
 }
 
 /// What an item gains.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Contribution {
-    pub(super) group: Arc<str>,
-    pub(super) item: Arc<str>,
-    pub(super) label: Option<Box<str>>,
+pub(super) struct Contribution<'a> {
+    pub(super) group: &'a str,
+    pub(super) item: &'a str,
+    pub(super) label: Option<Cow<'a, str>>,
     pub(super) value: i128,
     pub(super) event_time: Timestamp,
     /// Who it is from, where that matters: a ban takes it back, or users are counted.
-    pub(super) user: Option<Arc<str>>,
+    pub(super) user: Option<&'a str>,
     /// The message it is from, where a deletion takes it back.
     pub(super) message: Option<Id>,
 }
 
-stored!(Contribution { group, item, label, value, event_time, user, message });
+impl<'a> Contribution<'a> {
+    fn put(&self, out: &mut Vec<u8>) {
+        put_str(out, self.group);
+        put_str(out, self.item);
+        put_optional_str(out, self.label.as_deref());
+        self.value.put(out);
+        self.event_time.put(out);
+        put_optional_str(out, self.user);
+        self.message.put(out);
+    }
+
+    fn get(reader: &mut Reader<'a>) -> Result<Self, Unreadable> {
+        Ok(Contribution {
+            group: reader.str()?,
+            item: reader.str()?,
+            label: reader.optional_str()?.map(Cow::Borrowed),
+            value: reader.get()?,
+            event_time: reader.get()?,
+            user: reader.optional_str()?,
+            message: reader.get()?,
+        })
+    }
+}
 
 /// What moderators took back in a channel.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Retraction {
-    pub(super) channel: Box<str>,
-    pub(super) what: Retracted,
+pub(super) struct Retraction<'a> {
+    pub(super) channel: &'a str,
+    pub(super) what: Retracted<'a>,
 }
 
-stored!(Retraction { channel, what });
-
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Retracted {
+pub(super) enum Retracted<'a> {
     /// What a message with this id brought.
     Message(Id),
     /// What this user brought.
-    User(Box<str>),
+    User(&'a str),
     /// What all messages brought.
     Chat,
 }
 
-impl Stored for Retracted {
+impl<'a> Retracted<'a> {
     fn put(&self, out: &mut Vec<u8>) {
         match self {
             Retracted::Chat => out.push(0),
@@ -72,23 +94,23 @@ impl Stored for Retracted {
             }
             Retracted::User(id) => {
                 out.push(2);
-                id.put(out);
+                put_str(out, id);
             }
         }
     }
 
-    fn get(reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
+    fn get(reader: &mut Reader<'a>) -> Result<Self, Unreadable> {
         match reader.take(1)? {
             [0] => Ok(Retracted::Chat),
             [1] => reader.get().map(Retracted::Message),
-            [2] => reader.get().map(Retracted::User),
+            [2] => reader.str().map(Retracted::User),
             _ => Err(Unreadable("takes back what is unknown")),
         }
     }
 }
 
-impl Stored for Change {
-    fn put(&self, out: &mut Vec<u8>) {
+impl<'a> Change<'a> {
+    pub(super) fn put(&self, out: &mut Vec<u8>) {
         match self {
             Change::Add(contribution) => {
                 out.push(0);
@@ -96,7 +118,8 @@ impl Stored for Change {
             }
             Change::TakeBack(retraction) => {
                 out.push(1);
-                retraction.put(out);
+                put_str(out, retraction.channel);
+                retraction.what.put(out);
             }
             Change::Merge(merge) => {
                 out.push(2);
@@ -105,11 +128,33 @@ impl Stored for Change {
         }
     }
 
-    fn get(reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
+    /// The lane in which it waits: all of a channel's changes have one, since moderators take back what came before; what other stages have added
+    /// up is put in order when it is merged.
+    pub(super) fn lane(&self, groups: &[BoardGroup]) -> Lane {
+        match (self, groups) {
+            (Change::Merge(_), _) => ONLY_LANE,
+            (Change::Add(contribution), [BoardGroup::Channel | BoardGroup::Symbol]) => {
+                lane_of(contribution.group)
+            }
+            (Change::Add(contribution), [BoardGroup::Channel | BoardGroup::Symbol, ..]) => {
+                lane_of(contribution.group.split_inclusive('/').next().unwrap_or_default())
+            }
+            (Change::TakeBack(retraction), [BoardGroup::Channel]) => lane_of(retraction.channel),
+            (Change::TakeBack(retraction), [BoardGroup::Channel, ..]) => {
+                lane_of(&group_prefix(retraction.channel))
+            }
+            _ => ONLY_LANE,
+        }
+    }
+
+    pub(super) fn get(reader: &mut Reader<'a>) -> Result<Self, Unreadable> {
         match reader.take(1)? {
-            [0] => reader.get().map(Change::Add),
-            [1] => reader.get().map(Change::TakeBack),
-            [2] => reader.get().map(Change::Merge),
+            [0] => Contribution::get(reader).map(Change::Add),
+            [1] => {
+                let (channel, what) = (reader.str()?, Retracted::get(reader)?);
+                Ok(Change::TakeBack(Retraction { channel, what }))
+            }
+            [2] => Merge::get(reader).map(Change::Merge),
             _ => Err(Unreadable("is a change of an unknown kind")),
         }
     }
@@ -128,65 +173,51 @@ impl Contributor {
         let rules = spec.rules();
         let keeps_messages = spec.keeps_messages();
         Contributor {
-            needs_user: rules.keeps_users || keeps_messages,
+            needs_user: rules.keeps_users || (keeps_messages && !rules.is_by_user),
             counts_users: matches!(rules.scoring, Scoring::Distinct | Scoring::Votes),
             keeps_messages,
             group_name: String::new(),
         }
     }
 
-    /// What the event adds goes to `each`, under the group's name as `known` has it, if it does. False if the board does not count such
-    /// events at all.
+    /// What the event adds goes to `each`. False if the board does not count such events at all.
     pub(super) fn contributions(
         &mut self,
         spec: &BoardSpec,
         event: &Event<'_>,
         event_time: Timestamp,
-        known: &dyn Fn(&str) -> Option<Arc<str>>,
-        each: &mut dyn FnMut(Contribution),
+        each: &mut dyn FnMut(Contribution<'_>),
     ) -> bool {
         if !group_name(&spec.groups, event, &mut self.group_name) {
             return false;
         }
         let header = event.header();
-        let name = self.group_name.as_str();
+        let group = self.group_name.as_str();
         let message = self.keeps_messages.then(|| Id::of(header.event_id));
-        let mut group: Option<Arc<str>> = None;
         scores(spec, event, &mut |score| {
             if score.value <= 0 || (self.counts_users && header.user_id.is_none()) {
                 return;
             }
-            let group = group.get_or_insert_with(|| known(name).unwrap_or_else(|| Arc::from(name)));
-            let item: Arc<str> = Arc::from(score.item);
+            let Score { item, label, value } = score;
             let user = header.user_id.filter(|_| self.needs_user);
-            each(Contribution {
-                user: user.map(|user| if *user == *item { Arc::clone(&item) } else { Arc::from(user) }),
-                message,
-                group: Arc::clone(group),
-                item,
-                label: score.label,
-                value: score.value,
-                event_time,
-            });
+            each(Contribution { group, item, label, value, event_time, user, message });
         })
     }
 }
 
 /// What the event takes back from the board.
-pub(super) fn retraction(spec: &BoardSpec, event: &Event<'_>) -> Option<Retraction> {
+pub(super) fn retraction<'e>(spec: &BoardSpec, event: &'e Event<'_>) -> Option<Retraction<'e>> {
     let Event::Chat(chat) = event else { return None };
     let of_messages = spec.source == BoardSource::Chat;
     let what = match chat.kind {
         ChatKind::MessageDeleted if of_messages => {
             Retracted::Message(Id::of(chat.target_message_id.as_deref()?))
         }
-        ChatKind::UserBanned | ChatKind::UserTimedOut => {
-            Retracted::User(chat.target_user_id.as_deref()?.into())
-        }
+        ChatKind::UserBanned | ChatKind::UserTimedOut => Retracted::User(chat.target_user_id.as_deref()?),
         ChatKind::ChatCleared if of_messages => Retracted::Chat,
         _ => return None,
     };
-    Some(Retraction { channel: (*chat.channel_id).into(), what }).filter(|_| spec.retracts)
+    Some(Retraction { channel: &chat.channel_id, what }).filter(|_| spec.retracts)
 }
 
 /// The name of the group that an event belongs to, written into `name`. False if it belongs to none.

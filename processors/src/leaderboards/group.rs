@@ -30,12 +30,12 @@ use schemas::{Amount, LeaderboardEntry, Timestamp};
 
 use super::cell::{Scoring, is_before};
 use super::growth::{Counts, Growth};
-use crate::maps::ByName;
+use crate::maps::{ByName, entry_of};
 use crate::windows::Span;
 use front::{Front, Standing};
 pub(super) use messages::{MessageId, Remembered};
-use panes::Pane;
 pub(super) use panes::PaneKey;
+use panes::{Gained, Pane};
 
 /// How a board counts.
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +78,32 @@ impl Item {
     /// Under what it stands in the order, if it has a place.
     fn placing(&self) -> Option<Standing> {
         (self.score > 0).then_some((self.score, self.reached))
+    }
+
+    /// Takes in what its cell has gained.
+    fn add(&mut self, gain: &Gain<'_>, gained: Gained, rules: Rules) {
+        let before = self.score;
+        match rules.scoring {
+            Scoring::Largest => {
+                if self.score == 0 || is_before((gain.value, gain.event_time), (self.score, self.reached)) {
+                    (self.score, self.reached) = (gain.value, gain.event_time);
+                }
+            }
+            Scoring::Distinct if rules.has_panes => {
+                let users = self.users.get_or_insert_default();
+                if let Some(user) = gained.user.filter(|_| gained.is_new_user) {
+                    *users.entry(user).or_default() += 1;
+                }
+                self.score = users.len() as i128;
+            }
+            _ => self.gain(gained.score, gain.pane, rules),
+        }
+        if rules.scoring != Scoring::Largest && self.score > before {
+            self.reached = self.reached.max(gain.event_time);
+        }
+        if gain.label.is_some() && self.label.as_deref() != gain.label {
+            self.label = gain.label.map(Box::from);
+        }
     }
 
     /// Adds to the sum what the pane that starts at `pane` gained.
@@ -155,7 +181,7 @@ pub(super) struct Group {
 /// A score on its way into a group.
 #[derive(Clone, Debug)]
 pub(super) struct Gain<'a> {
-    pub(super) item: &'a Arc<str>,
+    pub(super) item: &'a str,
     pub(super) label: Option<&'a str>,
     pub(super) value: i128,
     pub(super) event_time: Timestamp,
@@ -164,13 +190,16 @@ pub(super) struct Gain<'a> {
     /// Whether to remember the pane's changes for the next save.
     pub(super) is_pane_tracked: bool,
     /// Who it is from; of those that must be known.
-    pub(super) user: Option<&'a Arc<str>>,
+    pub(super) user: Option<&'a str>,
+    /// The message that brought it, where it can be taken back with that.
+    pub(super) message: Option<MessageId>,
 }
 
 /// What became of a gain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Added {
-    Counted,
+    /// And, if a message brought it, whether that was known.
+    Counted(Option<Remembered>),
     /// A later vote of the same user counts.
     Outvoted,
     /// There is no room for it, or the sum would not fit.
@@ -207,81 +236,46 @@ impl Group {
     pub(super) fn add(&mut self, gain: &Gain<'_>, rules: Rules, is_full: bool) -> Added {
         let Some(total) = self.total.checked_add(gain.value) else { return Added::Refused };
         debug_assert!(total > self.total, "a gain is above zero");
-        let vote =
-            gain.user.filter(|_| rules.scoring == Scoring::Votes).and_then(|user| self.votes.get(user));
-        if let Some(vote) = vote {
+        let voter = gain.user.filter(|_| rules.scoring == Scoring::Votes);
+        if let Some(vote) = voter.and_then(|user| self.votes.get(user)) {
             if vote.time > gain.event_time {
                 return Added::Outvoted;
             }
             let (pane, item) = (vote.pane, Arc::clone(&vote.item));
-            self.take_from_cell(pane, &item, gain.user.map_or("", |user| user), None, rules);
+            self.take_from_cell(pane, &item, gain.user.unwrap_or_default(), None, rules);
         } else if is_full && !self.has_entries_for(gain, rules) {
             return Added::Refused;
         }
-        let key = match self.items.get_key_value(gain.item) {
-            Some((key, _)) => Arc::clone(key),
-            None => Arc::clone(gain.item),
-        };
-        if rules.scoring == Scoring::Votes {
-            let vote = Vote { pane: gain.pane, item: Arc::clone(&key), time: gain.event_time };
-            self.votes.insert(gain.user.map_or_else(|| Arc::from(""), Arc::clone), vote);
-        }
-        let pane = self.panes.entry(gain.pane).or_default();
-        let entries_before = pane.entries;
-        let (gained, new_user) = pane.add(&key, gain, rules);
-        self.entries += pane.entries - entries_before;
-        self.add_to_item(&key, gain, gained, new_user, rules);
-        Added::Counted
-    }
-
-    /// Whether a gain needs nothing new.
-    fn has_entries_for(&self, gain: &Gain<'_>, rules: Rules) -> bool {
-        let cell = self.panes.get(&gain.pane).and_then(|pane| pane.cells.get(gain.item));
-        let has_user = |user: &Arc<str>| cell.is_some_and(|cell| cell.has_user(user));
-        cell.is_some() && (!rules.keeps_users || gain.user.is_none_or(has_user))
-    }
-
-    fn add_to_item(
-        &mut self,
-        key: &Arc<str>,
-        gain: &Gain<'_>,
-        gained: i128,
-        new_user: Option<Arc<str>>,
-        rules: Rules,
-    ) {
         let entries = &mut self.entries;
-        let item = self.items.entry(Arc::clone(key)).or_insert_with(|| {
+        let (key, item) = entry_of(&mut self.items, gain.item, || {
             *entries += 1;
             Item::new(gain.event_time, None)
         });
+        let pane = self.panes.entry(gain.pane).or_default();
+        let entries_before = pane.entries;
+        let gained = pane.add(key, gain, rules);
+        let remembered = gain.message.as_ref().map(|of| pane.remember(of, key, gain, &gained, rules));
+        self.entries += pane.entries - entries_before;
+        if rules.scoring == Scoring::Votes {
+            let user = gained.user.clone().unwrap_or_default();
+            self.votes.insert(user, Vote { pane: gain.pane, item: Arc::clone(key), time: gain.event_time });
+        }
         let (before, placed) = (item.score, item.placing());
-        match rules.scoring {
-            Scoring::Largest => {
-                if item.score == 0 || is_before((gain.value, gain.event_time), (item.score, item.reached)) {
-                    (item.score, item.reached) = (gain.value, gain.event_time);
-                }
-            }
-            Scoring::Distinct if rules.has_panes => {
-                let users = item.users.get_or_insert_default();
-                if let Some(user) = new_user {
-                    *users.entry(user).or_default() += 1;
-                }
-                item.score = users.len() as i128;
-            }
-            _ => item.gain(gained, gain.pane, rules),
-        }
-        if rules.scoring != Scoring::Largest && item.score > before {
-            item.reached = item.reached.max(gain.event_time);
-        }
-        if gain.label.is_some() && item.label.as_deref() != gain.label {
-            item.label = gain.label.map(Box::from);
-        }
+        item.add(gain, gained, rules);
         if rules.is_tracked && !std::mem::replace(&mut item.is_unsaved, true) {
             self.unsaved.push(Arc::clone(key));
         }
         let score = item.score;
         touch(&self.front, &mut self.touched, key, item, placed);
         self.count_score(before, score);
+        Added::Counted(remembered)
+    }
+
+    /// Whether a gain needs nothing new.
+    fn has_entries_for(&self, gain: &Gain<'_>, rules: Rules) -> bool {
+        let cell = self.panes.get(&gain.pane).and_then(|pane| pane.cells.get(gain.item));
+        let has_user = |user: &str| cell.is_some_and(|cell| cell.has_user(user));
+        cell.is_some() && (!rules.keeps_users || gain.user.is_none_or(has_user))
     }
 
     /// Follows the total and the places.

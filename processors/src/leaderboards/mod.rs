@@ -53,7 +53,7 @@ use crate::state::{Chunk, StateError, StateSize, chunk_name};
 use crate::windows::{Span, tick_after};
 use changes::count;
 pub(crate) use contributions::first_part;
-use contributions::{Change, Contributor};
+use contributions::{Change, Contribution, Contributor};
 use group::{Group, Rules};
 pub(crate) use growth::Growth;
 use partials::Deltas;
@@ -86,7 +86,7 @@ pub(crate) struct Board {
     rules: Rules,
     /// Digits after the point of scores.
     scale: u32,
-    pending: Pending<Change>,
+    pending: Pending,
     groups: HashMap<Arc<str>, Group, FxBuildHasher>,
     last_tick: Timestamp,
     /// The open window, of those that all groups have in common.
@@ -296,19 +296,19 @@ impl Processor for Board {
             return self.file_partial(event, arrival);
         }
         if let Some(retraction) = contributions::retraction(&self.spec, event) {
-            self.pending.file(arrival, Change::TakeBack(retraction));
+            let change = Change::TakeBack(retraction);
+            self.pending.file(arrival, change.lane(&self.spec.groups), |out| change.put(out));
             return Disposition::Taken;
         }
         let standing = self.spec.window.standing(arrival.event_time, arrival.partition_watermark);
-        let (groups, pending) = (&self.groups, &mut self.pending);
-        let known = |name: &str| groups.get_key_value(name).map(|(known, _)| Arc::clone(known));
-        let file = &mut |contribution| {
+        let (pending, groups) = (&mut self.pending, &self.spec.groups);
+        let file = &mut |contribution: Contribution<'_>| {
             if standing == Standing::Counts {
-                pending.file(arrival, Change::Add(contribution));
+                let change = Change::Add(contribution);
+                pending.file(arrival, change.lane(groups), |out| change.put(out));
             }
         };
-        let event_time = arrival.event_time;
-        let is_counted = self.contributor.contributions(&self.spec, event, event_time, &known, file);
+        let is_counted = self.contributor.contributions(&self.spec, event, arrival.event_time, file);
         match standing {
             _ if !is_counted => Disposition::Ignored,
             Standing::Outside => Disposition::Ignored,

@@ -13,6 +13,7 @@
 //! open ones still counts.
 //! Does not know: how far the other shards have come.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -25,7 +26,7 @@ use super::window::{Standing, Window};
 use super::{Board, BoardSpec, count};
 use crate::maps::{ByName, value_of};
 use crate::processor::{Arrival, Disposition, Output};
-use crate::state::bytes::stored;
+use crate::state::bytes::{Reader, Stored, Unreadable, put_optional_str, put_str};
 
 /// The name of the only group of a board that has no others.
 const GLOBAL: &str = "global";
@@ -39,12 +40,12 @@ const SCORE_BYTES: usize = 96;
 
 /// A score as a partial has it, on its way into the second stage.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Merge {
+pub(super) struct Merge<'a> {
     visible_from: Timestamp,
-    label: Option<Box<str>>,
-    group: Arc<str>,
-    item: Arc<str>,
-    user: Option<Arc<str>>,
+    label: Option<&'a str>,
+    group: &'a str,
+    item: &'a str,
+    user: Option<&'a str>,
     gained: i128,
     reached: Timestamp,
     /// An instant of the pane in which something was taken back.
@@ -52,7 +53,33 @@ pub(super) struct Merge {
     lost: i128,
 }
 
-stored!(Merge { visible_from, label, group, item, user, gained, reached, lost_at, lost });
+impl<'a> Merge<'a> {
+    pub(super) fn put(&self, out: &mut Vec<u8>) {
+        self.visible_from.put(out);
+        put_optional_str(out, self.label);
+        put_str(out, self.group);
+        put_str(out, self.item);
+        put_optional_str(out, self.user);
+        self.gained.put(out);
+        self.reached.put(out);
+        self.lost_at.put(out);
+        self.lost.put(out);
+    }
+
+    pub(super) fn get(reader: &mut Reader<'a>) -> Result<Self, Unreadable> {
+        Ok(Merge {
+            visible_from: reader.get()?,
+            label: reader.optional_str()?,
+            group: reader.str()?,
+            item: reader.str()?,
+            user: reader.optional_str()?,
+            gained: reader.get()?,
+            reached: reader.get()?,
+            lost_at: reader.get()?,
+            lost: reader.get()?,
+        })
+    }
+}
 
 /// Where in a board something changed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,8 +112,9 @@ impl Deltas {
 
 impl Delta {
     /// Adds what became visible at `visible_from`. False if the sum does not fit.
-    fn gain(&mut self, scoring: Scoring, visible_from: Timestamp, contribution: Contribution) -> bool {
-        let Contribution { value, event_time, label, .. } = contribution;
+    fn gain(&mut self, scoring: Scoring, visible_from: Timestamp, contribution: &Contribution<'_>) -> bool {
+        let (value, event_time) = (contribution.value, contribution.event_time);
+        let label = contribution.label.as_deref();
         match scoring {
             Scoring::Largest => {
                 let Some(reached) = self.reached else {
@@ -116,16 +144,13 @@ impl Delta {
         true
     }
 
-    fn see(&mut self, visible_from: Timestamp, label: Option<Box<str>>) {
+    fn see(&mut self, visible_from: Timestamp, label: Option<&str>) {
         if label.is_none() && self.label.is_some() {
             return;
         }
-        let seen = (Some(visible_from), label);
-        if self.visible_from.is_none()
-            || self.label.is_none()
-            || seen > (self.visible_from, self.label.clone())
-        {
-            (self.visible_from, self.label) = seen;
+        let is_first = self.visible_from.is_none() || self.label.is_none();
+        if is_first || (Some(visible_from), label) > (self.visible_from, self.label.as_deref()) {
+            (self.visible_from, self.label) = (Some(visible_from), label.map(Box::from));
         }
     }
 }
@@ -142,13 +167,13 @@ fn unit(scale: u32) -> i128 {
 
 impl Board {
     /// Notes what an item gained. Where moderators may take it back, it counts already.
-    pub(super) fn note_gain(&mut self, visible_from: Timestamp, contribution: Contribution) {
+    pub(super) fn note_gain(&mut self, visible_from: Timestamp, contribution: &Contribution<'_>) {
         let pane = self.pane_of(contribution.event_time);
         let scoring = self.rules.scoring;
         let counts_users = matches!(scoring, Scoring::Distinct | Scoring::Votes);
-        let user = contribution.user.clone().filter(|_| counts_users);
-        let spot = Spot { pane, item: contribution.item.clone(), user };
-        let delta = self.deltas.at(whole_group(&self.spec, &contribution.group), spot);
+        let user = contribution.user.filter(|_| counts_users).map(Arc::from);
+        let spot = Spot { pane, item: Arc::from(contribution.item), user };
+        let delta = self.deltas.at(whole_group(&self.spec, contribution.group), spot);
         self.forgotten += u64::from(!delta.gain(scoring, visible_from, contribution));
     }
 
@@ -225,8 +250,6 @@ impl Board {
         else {
             return Disposition::Ignored;
         };
-        let name =
-            self.groups.get_key_value(group).map_or_else(|| Arc::from(group), |(name, _)| Arc::clone(name));
         let unit = unit(scale(self.spec.score));
         let mut disposition = Disposition::Ignored;
         for score in &partial.scores {
@@ -244,42 +267,43 @@ impl Board {
             }
             let merge = Merge {
                 visible_from: score.visible_from.unwrap_or_default(),
-                label: score.label.as_deref().map(Box::from),
-                group: Arc::clone(&name),
-                item: score.item.as_str().into(),
-                user: score.user_id.as_deref().map(Arc::from),
+                label: score.label.as_deref(),
+                group,
+                item: &score.item,
+                user: score.user_id.as_deref(),
                 gained: score.gained.units() / unit,
                 reached: score.reached.unwrap_or(arrival.event_time),
                 lost_at: score.pane.unwrap_or(arrival.event_time),
                 lost: score.lost.units() / unit,
             };
-            self.pending.file(arrival, Change::Merge(merge));
+            let change = Change::Merge(merge);
+            self.pending.file(arrival, change.lane(&self.spec.groups), |out| change.put(out));
         }
         disposition
     }
 
     /// Adds up what a tick got of all shards.
-    pub(super) fn merge(&mut self, mut merges: Vec<Merge>) {
+    pub(super) fn merge(&mut self, mut merges: Vec<Merge<'_>>) {
         merges.sort_unstable();
         for merge in merges.iter().filter(|merge| merge.gained > 0) {
             self.add(&Contribution {
-                group: Arc::clone(&merge.group),
-                item: merge.item.clone(),
-                label: merge.label.clone(),
+                group: merge.group,
+                item: merge.item,
+                label: merge.label.map(Cow::Borrowed),
                 value: merge.gained,
                 event_time: merge.reached,
-                user: merge.user.clone(),
+                user: merge.user,
                 message: None,
             });
         }
         for merge in merges.iter().filter(|merge| merge.lost > 0) {
             let pane = self.pane_of(merge.lost_at);
             self.saved.note(pane);
-            let Some(group) = self.groups.get_mut(&merge.group) else { continue };
-            if group.lose_part(pane, &merge.item, merge.lost, self.rules)
+            let Some((name, group)) = self.groups.get_key_value_mut(merge.group) else { continue };
+            if group.lose_part(pane, merge.item, merge.lost, self.rules)
                 && !std::mem::replace(&mut group.is_changed, true)
             {
-                self.changed.push(Arc::clone(&merge.group));
+                self.changed.push(Arc::clone(name));
             }
             count(&mut self.item_count, &mut self.entry_count, group);
         }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use schemas::Timestamp;
 
+use super::contributions::Change;
 use super::group::saved::ITEM_KEY;
 use super::group::{Group, PaneKey};
 use super::{Board, OldestMessage};
@@ -161,7 +162,9 @@ impl Board {
             let panes = (0..head.len()?).map(|_| Ok((head.get()?, Journal::get_head(head)?)));
             Ok((items, panes.collect::<Result<_, Unreadable>>()?))
         })?;
-        self.pending.restore(prefix, chunks)?;
+        let groups = &self.spec.groups;
+        let lane = |reader: &mut Reader<'_>| Change::get(reader).map(|change| change.lane(groups));
+        self.pending.restore(prefix, chunks, lane)?;
         saved.items.restore(&format!("{prefix}/items"), chunks, |key, value| {
             let value = value.ok_or(Unreadable("lacks a value"))?;
             match key.take(1)?[0] {

@@ -3,6 +3,8 @@
 //! Always holds: a value counts units of ten to the minus [`scale`] and is exact; a trade whose notional has more than 38 digits says
 //! nothing. Does not know: groups, windows or places.
 
+use std::borrow::Cow;
+
 use schemas::{ChatEvent, ChatKind, Event, ReactionEvent, ReactionKind, TradeEvent, ViewerEvent};
 
 use super::filter::aggressor_name;
@@ -36,7 +38,7 @@ pub(super) fn shown_scale(score: BoardScore) -> u32 {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Score<'e> {
     pub(super) item: &'e str,
-    pub(super) label: Option<Box<str>>,
+    pub(super) label: Option<Cow<'e, str>>,
     pub(super) value: i128,
 }
 
@@ -57,10 +59,6 @@ pub(super) fn scores<'e>(spec: &BoardSpec, event: &'e Event<'_>, each: &mut dyn 
     true
 }
 
-fn label(text: Option<&str>) -> Option<Box<str>> {
-    text.map(Box::from)
-}
-
 fn of_message<'e>(spec: &BoardSpec, chat: &'e ChatEvent<'_>, each: &mut dyn FnMut(Score<'e>)) {
     let is_count = matches!(spec.score, BoardScore::Count | BoardScore::Growth(_));
     if spec.item == BoardItem::Emote {
@@ -71,7 +69,7 @@ fn of_message<'e>(spec: &BoardSpec, chat: &'e ChatEvent<'_>, each: &mut dyn FnMu
     } else if spec.item == BoardItem::Channel {
         each(Score { item: &chat.channel_id, label: None, value: 1 });
     } else if let Some(user) = &chat.user_id {
-        each(Score { item: user, label: label(chat.user_name.as_deref()), value: 1 });
+        each(Score { item: user, label: chat.user_name.as_deref().map(Cow::Borrowed), value: 1 });
     }
 }
 
@@ -100,7 +98,7 @@ fn of_reaction<'e>(
     };
     if let Some(item) = item {
         let name = if spec.item == BoardItem::User { reaction.user_name.as_deref() } else { None };
-        each(Score { item, label: label(name), value });
+        each(Score { item, label: name.map(Cow::Borrowed), value });
     }
     true
 }
@@ -135,7 +133,7 @@ fn of_trade<'e>(spec: &BoardSpec, trade: &'e TradeEvent<'_>, each: &mut dyn FnMu
             (Some(&*trade.event_id), Some(format!("{} at {}", trade.quantity, trade.price).into()))
         }
         BoardItem::Aggressor => (Some(aggressor_name(trade.aggressor)), None),
-        BoardItem::Symbol => (Some(&*trade.channel_id), Some((*trade.symbol).into())),
+        BoardItem::Symbol => (Some(&*trade.channel_id), Some(Cow::Borrowed(&*trade.symbol))),
         _ => (trade.user_id.as_deref(), None),
     };
     if let (Some(item), Some(value)) = (item, value) {

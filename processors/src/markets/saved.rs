@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::candle::Candle;
 use super::past::Past;
 use super::returns::{Sample, Samples};
-use super::{Candles, Market, MarketState, Series, Slot};
+use super::{Candles, Market, MarketState, Series, Slot, Waiting};
 use crate::state::bytes::{Stored, Unreadable};
 use crate::state::journal::{Entries, Journal};
 use crate::state::{Chunk, StateError};
@@ -124,7 +124,7 @@ impl Candles {
             Ok(())
         })?;
         self.is_tracked = true;
-        self.pending.restore(prefix, chunks)?;
+        self.pending.restore(prefix, chunks, |reader| Ok(Waiting::get(reader)?.lane()))?;
         let mut markets: BTreeMap<Arc<Market>, Box<[Slot]>> = BTreeMap::new();
         let count = self.series.len();
         for (index, series) in self.series.iter_mut().enumerate() {

@@ -58,6 +58,10 @@ impl<'a> Reader<'a> {
         let len = self.len()?;
         text(self.take(len)?)
     }
+
+    pub(crate) fn optional_str(&mut self) -> Result<Option<&'a str>, Unreadable> {
+        if self.get()? { self.str().map(Some) } else { Ok(None) }
+    }
 }
 
 /// Bytes that must be text.
@@ -69,6 +73,14 @@ pub(crate) fn text(bytes: &[u8]) -> Result<&str, Unreadable> {
 pub(crate) fn put_str(out: &mut Vec<u8>, text: &str) {
     (text.len() as u64).put(out);
     out.extend_from_slice(text.as_bytes());
+}
+
+/// Writes a text if there is one.
+pub(crate) fn put_optional_str(out: &mut Vec<u8>, text: Option<&str>) {
+    text.is_some().put(out);
+    if let Some(text) = text {
+        put_str(out, text);
+    }
 }
 
 fn put_digits(out: &mut Vec<u8>, mut value: u128) {

@@ -30,6 +30,14 @@ pub(in crate::leaderboards) enum PaneKey {
     Ban(Arc<str>),
 }
 
+/// What a cell has gained.
+pub(super) struct Gained {
+    pub(super) score: i128,
+    /// Who it is from, as the cell knows them; of cells that do.
+    pub(super) user: Option<Arc<str>>,
+    pub(super) is_new_user: bool,
+}
+
 /// The scores of one pane.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pane {
@@ -44,48 +52,64 @@ pub(super) struct Pane {
 }
 
 impl Pane {
-    /// Adds to a cell. Returns how much its score gained, and the user if that is a new one there.
-    pub(super) fn add(&mut self, key: &Arc<str>, gain: &Gain<'_>, rules: Rules) -> (i128, Option<Arc<str>>) {
+    /// Adds to a cell.
+    pub(super) fn add(&mut self, key: &Arc<str>, gain: &Gain<'_>, rules: Rules) -> Gained {
         let entries = &mut self.entries;
         let cell = self.cells.entry(Arc::clone(key)).or_insert_with(|| {
             *entries += 1;
             Cell::default()
         });
         let before = (cell.score, cell.reached);
-        let mut new_user = None;
+        let mut gained = Gained { score: 0, user: None, is_new_user: false };
         // Where the largest is to be found again, what came anonymously is held under no name.
         let is_anonymous_held = rules.scoring == Scoring::Largest;
-        let user = gain.user.map(|user| &**user).or(is_anonymous_held.then_some(""));
-        let name = || gain.user.map_or_else(|| Arc::from(""), Arc::clone);
+        let user = gain.user.or(is_anonymous_held.then_some(""));
         if let Some(user) = user.filter(|_| rules.keeps_users) {
             let users = cell.users.get_or_insert_default();
-            let held = match users.entry_ref(user) {
+            let (name, held) = match users.entry_ref(user) {
                 EntryRef::Occupied(entry) => {
-                    let held = entry.into_mut();
+                    let (name, held) = entry.into_entry();
                     held.add(rules.scoring, gain.value, gain.event_time);
-                    held
+                    (name, held)
                 }
                 EntryRef::Vacant(entry) => {
-                    let name = name();
-                    new_user = Some(Arc::clone(&name));
-                    self.entries += 1;
-                    entry.insert_with_key(name, Held::new(gain.value, gain.event_time))
+                    gained.is_new_user = true;
+                    *entries += 1;
+                    let held = Held::new(gain.value, gain.event_time);
+                    entry.insert_entry_with_key(Arc::from(user), held).into_entry()
                 }
             };
             if gain.is_pane_tracked && !std::mem::replace(&mut held.is_unsaved, true) {
-                self.unsaved.push(PaneKey::User { item: Arc::clone(key), user: name() });
+                self.unsaved.push(PaneKey::User { item: Arc::clone(key), user: Arc::clone(name) });
             }
+            gained.user = Some(Arc::clone(name));
         }
         cell.add(rules.scoring, gain.value, gain.event_time);
         if matches!(rules.scoring, Scoring::Distinct | Scoring::Votes) {
             cell.score = cell.user_count() as i128;
         }
+        gained.score = cell.score - before.0;
         let is_changed = (cell.score, cell.reached) != before;
-        let gained = cell.score - before.0;
         if gain.is_pane_tracked && is_changed && !std::mem::replace(&mut cell.is_unsaved, true) {
             self.unsaved.push(PaneKey::Cell(Arc::clone(key)));
         }
-        (gained, new_user)
+        gained
+    }
+
+    /// Remembers that a message brought the gain of the item `key`.
+    pub(super) fn remember(
+        &mut self,
+        of: &MessageId,
+        key: &Arc<str>,
+        gain: &Gain<'_>,
+        gained: &Gained,
+        rules: Rules,
+    ) -> Remembered {
+        let user = gain.user.filter(|_| !rules.is_by_user);
+        let user = user.map(|user| gained.user.clone().unwrap_or_else(|| Arc::from(user)));
+        let remembered = self.messages.add(of, Arc::clone(key), user, gain.value);
+        self.entries += usize::from(remembered != Remembered::Known);
+        remembered
     }
 
     /// Does something to the messages that gives the keys of parts that are gone. How many entries fewer there are.
@@ -122,23 +146,6 @@ fn message_keys(messages: &Messages) -> impl Iterator<Item = PaneKey> {
 }
 
 impl Group {
-    /// Remembers that a message brought the gain, in its pane.
-    pub(in crate::leaderboards) fn remember(
-        &mut self,
-        of: &MessageId,
-        gain: &Gain<'_>,
-        rules: Rules,
-    ) -> Remembered {
-        let item = self.items.get_key_value(gain.item).map_or(gain.item, |(key, _)| key);
-        let user = gain.user.filter(|_| !rules.is_by_user).map(Arc::clone);
-        let pane = self.panes.entry(gain.pane).or_default();
-        let remembered = pane.messages.add(of, Arc::clone(item), user, gain.value);
-        let further = usize::from(remembered != Remembered::Known);
-        pane.entries += further;
-        self.entries += further;
-        remembered
-    }
-
     /// The number of the first message that is remembered in the pane that starts at `start`.
     pub(in crate::leaderboards) fn first_message(&self, start: Timestamp) -> Option<u64> {
         self.panes.get(&start)?.messages.first()
@@ -164,7 +171,7 @@ impl Group {
     }
 
     /// Takes back what moderators did. True if there was anything.
-    pub(in crate::leaderboards) fn take_back(&mut self, what: &Retracted, rules: Rules) -> bool {
+    pub(in crate::leaderboards) fn take_back(&mut self, what: &Retracted<'_>, rules: Rules) -> bool {
         let starts: Vec<Timestamp> = self.panes.keys().copied().collect();
         let mut is_taken = false;
         for start in starts {
