@@ -25,6 +25,7 @@ mod scaling;
 mod seen;
 mod sink;
 mod storm;
+mod trades;
 mod users;
 mod warehouse;
 

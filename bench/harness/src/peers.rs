@@ -1,6 +1,6 @@
 //! The same jobs beside other frameworks: those of `bench/peers` read the same topics on the same broker, and must find the same.
 //!
-//! The data is produced once; then all take turns at each workload, each time from the beginning until the last position is committed.
+//! The data is produced once, chat by the simulator, trades from a recording (`trades.rs`); then all take turns at each workload, each time from the beginning until the last position is committed.
 //! Always holds: figures are of one process alone, all its threads included, from its start (a virtual machine's own start and its compiling
 //! belong to it; the steady figures leave out what came before the first commit); no speed is printed before the results of
 //! that round were compared, each peer's with ours, and a comparison that compared nothing fails. Does not know: how any side does it.
@@ -22,6 +22,8 @@ use kafka::broker::NewTopic;
 
 use crate::meter::Usage;
 use crate::ovation::{Bench, CHAT, PARTITIONS, Process, ROLLING_BOARD};
+use crate::publish::BACKLOG_START;
+use crate::trades::{RealTrades, Size};
 use compare::Kind;
 use limits::Limits;
 use program::{Peer, Stores};
@@ -57,6 +59,9 @@ pub struct Options {
     /// Users who write, in 1,000 channels.
     #[arg(long, default_value_t = 100_000)]
     users: u32,
+    /// Symbols that the recorded trades are repeated for.
+    #[arg(long, default_value_t = 1_000)]
+    symbols: u32,
     /// The longest time that an event is on its way, in milliseconds; above 2,000 some come too late.
     #[arg(long, default_value_t = 1_000)]
     disorder_ms: u32,
@@ -185,11 +190,13 @@ pub fn measure(binary: &Path, options: &Options) -> Result<()> {
     let jobs: Vec<String> = options.workload.iter().map(|workload| workload.settings()).collect();
     let mut bench = Bench::start(binary, &jobs.concat())?;
     create_results(&bench)?;
-    for (topic, share) in [(CHAT, "chat=1"), (TRADES, "trades=1")] {
-        if options.workload.iter().any(|workload| workload.topics().contains(&topic)) {
-            let what = if options.is_moderated() { vec![share] } else { vec![share, "--unmoderated"] };
-            bench.simulate(options.events, options.rate, options.users, options.disorder_ms, &what)?;
-        }
+    let is_read = |topic| options.workload.iter().any(|workload| workload.topics().contains(&topic));
+    if is_read(CHAT) {
+        let what: &[&str] = if options.is_moderated() { &["chat=1"] } else { &["chat=1", "--unmoderated"] };
+        bench.simulate(options.events, options.rate, options.users, options.disorder_ms, what)?;
+    }
+    if is_read(TRADES) {
+        bench.publish_trades(RealTrades::new(options.trades())?)?;
     }
     if options.workload.iter().any(|workload| workload.kinds().contains(&Kind::Engagement)) {
         // Our engagement reads these too. What is of today holds back no window of the chat, which is of long ago.
@@ -230,6 +237,11 @@ impl Options {
             "the job for Flink has its state in memory only"
         );
         Ok(())
+    }
+
+    fn trades(&self) -> Size {
+        let (count, rate, start) = (self.events, u64::from(self.rate), BACKLOG_START);
+        Size { count, symbols: self.symbols, rate, disorder_ms: self.disorder_ms, start }
     }
 
     /// Whether anything is to be measured with these.

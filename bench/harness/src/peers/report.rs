@@ -26,10 +26,11 @@ pub fn print(measured: &Measured, options: &Options) -> Result<()> {
     };
     writeln!(
         out,
-        "{}: {title}. {events} events, {} users, 1000 channels, up to {} ms late{}, {} rounds; state of peers in {}; {compared} \
+        "{}: {title}. {events} events, {} users, 1000 channels, {} symbols, up to {} ms late{}, {} rounds; state of peers in {}; {compared} \
          results compared, all equal",
         workload.name(),
         options.users,
+        options.symbols,
         options.disorder_ms,
         if options.is_moderated() { "" } else { ", nothing taken back" },
         options.rounds,
@@ -142,6 +143,7 @@ pub fn json(all: &[Measured], options: &Options) -> Value {
         "rate": options.rate,
         "users": options.users,
         "channels": 1_000,
+        "symbols": options.symbols,
         "disorder_ms": options.disorder_ms,
         "heap_mb": options.heap_mb,
         "checkpoint_ms": options.checkpoint_ms,
