@@ -8,6 +8,7 @@
 mod compare;
 pub mod latency;
 mod limits;
+mod memory;
 mod program;
 mod report;
 mod results;
@@ -26,6 +27,7 @@ use crate::publish::BACKLOG_START;
 use crate::trades::{RealTrades, Size};
 use compare::Kind;
 use limits::Limits;
+use memory::Memory;
 use program::{Peer, Stores};
 use results::Mark;
 use turn::Turn;
@@ -179,6 +181,7 @@ struct Measured {
     before: Vec<Run>,
     peers: Vec<(Peer, Vec<Run>)>,
     limits: Vec<Limits>,
+    memory: Memory,
 }
 
 /// Measures, compares and prints a table for each workload.
@@ -273,6 +276,7 @@ fn measure_one(
         before: vec![],
         peers,
         limits: vec![],
+        memory: Memory::default(),
     };
     for round in 0..options.rounds {
         let mark = Mark::now(bench)?;
@@ -309,6 +313,8 @@ fn measure_one(
         }
         measured.limits.push(limits::measure(bench, workload.topics())?);
     }
+    let state_bytes = measured.ours.iter().map(|run| run.peak_bytes).max().unwrap_or_default();
+    measured.memory = memory::measure(usize::try_from(state_bytes)?);
     Ok(measured)
 }
 
