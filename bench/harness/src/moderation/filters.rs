@@ -1,6 +1,6 @@
 //! The sides: our moderation processor, and crates that filter words.
 //!
-//! rustrict (<https://docs.rs/rustrict>) is set up as its guide says, with a list of words of its own and its buffers used again; better-profanity as
+//! rustrict is set up as its guide says, with a list of words of its own and its buffers used again; better-profanity as
 //! its first example. Always holds: a filter is given a message's text and nothing that was worked out before. Does not know: what is measured.
 
 use std::str::Chars;
