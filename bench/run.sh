@@ -21,8 +21,8 @@ version() { # of a Maven property of the peers
 cat >"$results" <<END
 # Measured by \`make bench\`
 
-Written by \`bench/run.sh\`; what the figures mean is in the heads of \`bench/harness/src/peers.rs\`, \`sink.rs\` and \`fanout.rs\`, how the jobs
-are written for Kafka Streams and Flink in \`bench/peers\`. All numbers of the first part are in \`bench/results\`.
+Written by \`bench/run.sh\`; what the figures mean is in the heads of \`bench/harness/src/peers.rs\`, \`sink.rs\`, \`fanout.rs\` and
+\`moderation.rs\`, how the jobs are written for Kafka Streams and Flink in \`bench/peers\`. All numbers of the first part are in \`bench/results\`.
 
 - $(date -u +%Y-%m-%d), commit $(git describe --always --dirty 2>/dev/null || echo unknown)
 - $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores, $(awk '/^MemTotal/ { printf "%.0f GB", $2 / 1e6 }' /proc/meminfo),
@@ -33,13 +33,14 @@ are written for Kafka Streams and Flink in \`bench/peers\`. All numbers of the f
 
 ## Beside Kafka Streams and Flink
 
-All read the same topics on one broker in turns, exactly once, and find the same: no speed is shown before the results of each round were
-compared. Ovation and Kafka Streams commit every 100 ms; Flink commits with its checkpoints, here every second, so that its results can be
-read up to a second later. Ovation also remembers event ids to drop duplicates and writes labels and ranks before; it takes a snapshot every
-30 s, as shipped, where Kafka Streams keeps a changelog and Flink's checkpoints have the whole state. A figure of a whole run has the start of the
-program and, of Java, its compiling in it; the steady ones begin with the first commit. \`streams\` is written with the processor API, as fast
-as we know how; \`streams-dsl\` as its guide teaches it, on chat in which nothing is taken back, which it cannot do. "only reading" and "and
-decoding" are our reader and decoder without a job.
+Chat is simulated; trades were recorded (\`bench/data\`) and are repeated over 1,000 symbols. All read the same topics on one broker in turns, exactly
+once, and find the same: no speed is shown before the results of each round were compared. Ovation and Kafka Streams commit every 100 ms; Flink
+commits with its checkpoints, here every second, so that its results can be read up to a second later. Ovation also remembers event ids to drop
+duplicates and writes labels and ranks before; it takes a snapshot every 30 s, as shipped, where Kafka Streams keeps a changelog and Flink's
+checkpoints have the whole state. A figure of a whole run has the start of the program and, of Java, its compiling in it; the steady ones begin with
+the first commit. \`streams\` is written with the processor API, as fast as we know how; \`streams-dsl\` as its guide teaches it, on chat in which
+nothing is taken back, which it cannot do. "only reading" and "and decoding" are our reader and decoder without a job; "memory" is what this machine's
+gives to one thread.
 END
 mkdir -p bench/results
 said "$harness" peers --workload w1 --peer streams,flink --events "$w1_events" --users 1000000 --rounds "$rounds" --stores "$stores" \
@@ -55,4 +56,6 @@ said "$harness" fanout --peer --rounds 2
 if [ "$(id -u)" = 0 ]; then
   said "$harness" fanout --peer --rounds 2 --receive-elsewhere
 fi
+printf '\n## Looking at a chat message, beside crates that filter words\n' >>"$results"
+said "$harness" moderation --json bench/results/moderation.json
 cp "$results" bench/RESULTS.md

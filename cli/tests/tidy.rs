@@ -21,7 +21,7 @@ const ARROWS: [(&str, &[&str]); 10] = [
     ("devstack", &["schemas", "kafka"]),
     ("cli", &["schemas", "kafka", "processors", "producers", "runtime", "sinks", "devstack"]),
     ("bench/simulation", &["schemas", "kafka", "processors", "runtime"]),
-    ("bench/harness", &["schemas", "kafka", "devstack"]),
+    ("bench/harness", &["schemas", "kafka", "processors", "producers", "devstack"]),
 ];
 
 /// Outside systems that one crate alone may know.

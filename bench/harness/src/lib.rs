@@ -15,6 +15,7 @@ mod freshness;
 mod guarantees;
 mod live;
 mod meter;
+mod moderation;
 mod ovation;
 mod peers;
 mod publish;
@@ -24,6 +25,7 @@ mod scaling;
 mod seen;
 mod sink;
 mod storm;
+mod trades;
 mod users;
 mod warehouse;
 
@@ -66,6 +68,8 @@ enum What {
     Peers(peers::Options),
     /// From when a result can be known to when it is committed, at shares of the greatest rate, beside Kafka Streams.
     Latency(peers::latency::Options),
+    /// What looking at a chat message costs: our moderation beside crates that filter words; what they find is compared first.
+    Moderation(moderation::Options),
     /// A rolling board with few and with many users: cost of an event, memory of a key.
     Users(users::Options),
     /// A rolling board with more partitions, worker threads and processes.
@@ -92,6 +96,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<()> 
         What::Live(options) => live::measure(&binary, &options),
         What::Peers(options) => peers::measure(&binary, &options),
         What::Latency(options) => peers::latency::measure(&binary, &options),
+        What::Moderation(options) => moderation::measure(&options),
         What::Users(options) => users::measure(&binary, &options),
         What::Scaling(options) => scaling::measure(&binary, &options),
     }

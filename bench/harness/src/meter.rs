@@ -1,8 +1,9 @@
-//! What a process has used, as Linux counts it.
+//! What a process, or this thread, has used, as Linux counts it.
 //!
-//! Always holds: figures are of that process alone, all its threads included. Does not know: what it does.
+//! Always holds: figures of a process are of it alone, all its threads included. Does not know: what it does.
 
 use anyhow::{Context, Result};
+use rustix::time::{ClockId, clock_gettime};
 
 /// The unit of times in /proc (USER_HZ), which programs see as 100 on every architecture that we build for.
 const TICKS_PER_S: f64 = 100.0;
@@ -41,6 +42,12 @@ pub fn usage(id: u32) -> Result<Usage> {
         resident_bytes: bytes("VmRSS:").context("no VmRSS")?,
         peak_bytes: bytes("VmHWM:").context("no VmHWM")?,
     })
+}
+
+/// User and system time of this thread so far, in seconds.
+pub fn thread_cpu_s() -> f64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
 /// The middle one; the lower of two.

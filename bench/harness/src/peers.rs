@@ -1,6 +1,6 @@
 //! The same jobs beside other frameworks: those of `bench/peers` read the same topics on the same broker, and must find the same.
 //!
-//! The data is produced once; then all take turns at each workload, each time from the beginning until the last position is committed.
+//! The data is produced once, chat by the simulator, trades from a recording (`trades.rs`); then all take turns at each workload, each time from the beginning until the last position is committed.
 //! Always holds: figures are of one process alone, all its threads included, from its start (a virtual machine's own start and its compiling
 //! belong to it; the steady figures leave out what came before the first commit); no speed is printed before the results of
 //! that round were compared, each peer's with ours, and a comparison that compared nothing fails. Does not know: how any side does it.
@@ -8,6 +8,7 @@
 mod compare;
 pub mod latency;
 mod limits;
+mod memory;
 mod program;
 mod report;
 mod results;
@@ -22,8 +23,11 @@ use kafka::broker::NewTopic;
 
 use crate::meter::Usage;
 use crate::ovation::{Bench, CHAT, PARTITIONS, Process, ROLLING_BOARD};
+use crate::publish::BACKLOG_START;
+use crate::trades::{RealTrades, Size};
 use compare::Kind;
 use limits::Limits;
+use memory::Memory;
 use program::{Peer, Stores};
 use results::Mark;
 use turn::Turn;
@@ -57,6 +61,9 @@ pub struct Options {
     /// Users who write, in 1,000 channels.
     #[arg(long, default_value_t = 100_000)]
     users: u32,
+    /// Symbols that the recorded trades are repeated for.
+    #[arg(long, default_value_t = 1_000)]
+    symbols: u32,
     /// The longest time that an event is on its way, in milliseconds; above 2,000 some come too late.
     #[arg(long, default_value_t = 1_000)]
     disorder_ms: u32,
@@ -174,6 +181,7 @@ struct Measured {
     before: Vec<Run>,
     peers: Vec<(Peer, Vec<Run>)>,
     limits: Vec<Limits>,
+    memory: Memory,
 }
 
 /// Measures, compares and prints a table for each workload.
@@ -185,11 +193,13 @@ pub fn measure(binary: &Path, options: &Options) -> Result<()> {
     let jobs: Vec<String> = options.workload.iter().map(|workload| workload.settings()).collect();
     let mut bench = Bench::start(binary, &jobs.concat())?;
     create_results(&bench)?;
-    for (topic, share) in [(CHAT, "chat=1"), (TRADES, "trades=1")] {
-        if options.workload.iter().any(|workload| workload.topics().contains(&topic)) {
-            let what = if options.is_moderated() { vec![share] } else { vec![share, "--unmoderated"] };
-            bench.simulate(options.events, options.rate, options.users, options.disorder_ms, &what)?;
-        }
+    let is_read = |topic| options.workload.iter().any(|workload| workload.topics().contains(&topic));
+    if is_read(CHAT) {
+        let what: &[&str] = if options.is_moderated() { &["chat=1"] } else { &["chat=1", "--unmoderated"] };
+        bench.simulate(options.events, options.rate, options.users, options.disorder_ms, what)?;
+    }
+    if is_read(TRADES) {
+        bench.publish_trades(RealTrades::new(options.trades())?)?;
     }
     if options.workload.iter().any(|workload| workload.kinds().contains(&Kind::Engagement)) {
         // Our engagement reads these too. What is of today holds back no window of the chat, which is of long ago.
@@ -232,6 +242,11 @@ impl Options {
         Ok(())
     }
 
+    fn trades(&self) -> Size {
+        let (count, rate, start) = (self.events, u64::from(self.rate), BACKLOG_START);
+        Size { count, symbols: self.symbols, rate, disorder_ms: self.disorder_ms, start }
+    }
+
     /// Whether anything is to be measured with these.
     fn has(&self, stores: Stores) -> bool {
         self.peer.is_empty() || self.peer.iter().any(|peer| peer.has(stores))
@@ -261,6 +276,7 @@ fn measure_one(
         before: vec![],
         peers,
         limits: vec![],
+        memory: Memory::default(),
     };
     for round in 0..options.rounds {
         let mark = Mark::now(bench)?;
@@ -297,6 +313,8 @@ fn measure_one(
         }
         measured.limits.push(limits::measure(bench, workload.topics())?);
     }
+    let state_bytes = measured.ours.iter().map(|run| run.peak_bytes).max().unwrap_or_default();
+    measured.memory = memory::measure(usize::try_from(state_bytes)?);
     Ok(measured)
 }
 

@@ -8,6 +8,8 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -23,6 +25,7 @@ use super::{Workload, create_results, run_ours, start_ours};
 use crate::fanout::now_micros;
 use crate::meter::median;
 use crate::ovation::{Bench, Process};
+use crate::trades::{RealTrades, Size};
 
 /// So long at the start is left out.
 const WARM_UP: Duration = Duration::from_secs(30);
@@ -46,6 +49,9 @@ pub struct Options {
     /// For how long, in seconds, after the start is over.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
+    /// Symbols that the recorded trades are repeated for.
+    #[arg(long, default_value_t = 1_000)]
+    symbols: u32,
     /// Where `make peers` has built it.
     #[arg(long, default_value = "bench/peers")]
     peers: PathBuf,
@@ -62,6 +68,7 @@ impl Options {
             events: self.events,
             rate: 10_000,
             users: 100_000,
+            symbols: self.symbols,
             disorder_ms: 0,
             rounds: 1,
             stores: vec![Stores::Memory],
@@ -88,6 +95,30 @@ impl Running {
         match self {
             Running::Ours(process) => process.stop(),
             Running::Peer(process) => process.stop(),
+        }
+    }
+}
+
+/// What publishes meanwhile.
+enum Producing {
+    Chat(Child),
+    Trades(JoinHandle<Result<()>>),
+}
+
+impl Producing {
+    fn has_ended(&mut self) -> Result<bool> {
+        Ok(match self {
+            Producing::Chat(process) => process.try_wait()?.is_some(),
+            Producing::Trades(thread) => thread.is_finished(),
+        })
+    }
+
+    fn wait(self) -> Result<()> {
+        match self {
+            Producing::Chat(mut process) => process.wait().map(drop).map_err(Into::into),
+            Producing::Trades(thread) => {
+                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            }
         }
     }
 }
@@ -137,8 +168,12 @@ pub fn measure(binary: &Path, options: &Options) -> Result<()> {
 fn find_greatest(binary: &Path, options: &Options, workload: Workload) -> Result<u64> {
     let bench = Bench::start(binary, &workload.settings())?;
     create_results(&bench)?;
-    bench.simulate(options.events, 10_000, 100_000, 0, &[share(workload)])?;
     let options = options.of_peers();
+    if workload == Workload::W3 {
+        bench.publish_trades(RealTrades::new(options.trades())?)?;
+    } else {
+        bench.simulate(options.events, options.rate, options.users, options.disorder_ms, &["chat=1"])?;
+    }
     let ours = run_ours(&bench, &options, workload, "greatest")?;
     let peer = turn(workload).run(&bench, &options, 0)?;
     bench.stop()?;
@@ -159,7 +194,12 @@ fn run(binary: &Path, options: &Options, workload: Workload, rate: u64, is_ours:
     };
     let seconds = WARM_UP + Duration::from_secs(options.seconds);
     let count = rate * (seconds.as_secs() + 5);
-    let mut producer = bench.start_simulating_one(count, rate, share(workload))?;
+    let mut producer = if workload == Workload::W3 {
+        let trades = RealTrades::new(Size { count, rate, ..of_peers.trades() })?;
+        Producing::Trades(bench.start_publishing_trades(trades)?)
+    } else {
+        Producing::Chat(bench.start_simulating_chat(count, rate)?)
+    };
     let (mut reader, started) = (bench.log().reader(mark.starts())?, Instant::now());
     let mut seen = Vec::new();
     while started.elapsed() < seconds {
@@ -171,7 +211,7 @@ fn run(binary: &Path, options: &Options, workload: Workload, rate: u64, is_ours:
         })?;
     }
     reader.close()?;
-    ensure!(producer.try_wait()?.is_none(), "the producer has ended too early");
+    ensure!(!producer.has_ended()?, "the producer has ended too early");
     let decoder = Decoder::new(Registry::new(bench.registry(), None).resolve_ids("", false)?);
     let mut late_ms = Vec::new();
     for (at, topic, value) in seen {
@@ -186,10 +226,6 @@ fn run(binary: &Path, options: &Options, workload: Workload, rate: u64, is_ours:
     ensure!(!late_ms.is_empty(), "no result came in {} s at {rate} events/s", options.seconds);
     ensure!(median(late_ms.clone()) >= 0.0, "results came before they could be known");
     Ok(late_ms)
-}
-
-fn share(workload: Workload) -> &'static str {
-    if workload == Workload::W3 { "trades=1" } else { "chat=1" }
 }
 
 fn turn(workload: Workload) -> Turn {

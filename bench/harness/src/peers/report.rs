@@ -7,6 +7,7 @@ use std::io::Write;
 use anyhow::Result;
 use serde_json::{Map, Value, json};
 
+use super::memory::Memory;
 use super::program::Peer;
 use super::{Measured, Options, Run, Workload};
 use crate::meter::median;
@@ -26,10 +27,11 @@ pub fn print(measured: &Measured, options: &Options) -> Result<()> {
     };
     writeln!(
         out,
-        "{}: {title}. {events} events, {} users, 1000 channels, up to {} ms late{}, {} rounds; state of peers in {}; {compared} \
+        "{}: {title}. {events} events, {} users, 1000 channels, {} symbols, up to {} ms late{}, {} rounds; state of peers in {}; {compared} \
          results compared, all equal",
         workload.name(),
         options.users,
+        options.symbols,
         options.disorder_ms,
         if options.is_moderated() { "" } else { ", nothing taken back" },
         options.rounds,
@@ -70,7 +72,15 @@ pub fn print(measured: &Measured, options: &Options) -> Result<()> {
         median(measured.limits.iter().map(|limits| what(limits) / events * 1e6).collect())
     };
     writeln!(out, "{:<20} {:>35.3}", "only reading", limit(|limits| limits.consume_s))?;
-    writeln!(out, "{:<20} {:>35.3}\n", "and decoding", limit(|limits| limits.decode_s))?;
+    writeln!(out, "{:<20} {:>35.3}", "and decoding", limit(|limits| limits.decode_s))?;
+    let Memory { read_gb_per_s, write_gb_per_s, random_read_ns, random_bytes } = measured.memory;
+    writeln!(
+        out,
+        "memory, one thread: reads {read_gb_per_s:.1} GB/s, writes {write_gb_per_s:.1} GB/s in a row; {random_read_ns:.0} ns for each of random \
+         reads that wait for one another in {:.0} MB, so that an event of ours is as dear as {:.1} of them\n",
+        random_bytes as f64 / 1e6,
+        ours.cpu_us * 1e3 / random_read_ns,
+    )?;
     Ok(())
 }
 
@@ -136,12 +146,19 @@ pub fn json(all: &[Measured], options: &Options) -> Value {
             "peers": measured.peers.iter().map(|(peer, of)| (peer.name().to_owned(), runs(of).into())).collect::<Map<_, _>>(),
             "consume_cpu_s": limits.clone().map(|limits| limits.consume_s).collect::<Vec<_>>(),
             "consume_and_decode_cpu_s": limits.map(|limits| limits.decode_s).collect::<Vec<_>>(),
+            "memory": {
+                "read_gb_per_s": measured.memory.read_gb_per_s,
+                "write_gb_per_s": measured.memory.write_gb_per_s,
+                "random_read_ns": measured.memory.random_read_ns,
+                "random_bytes": measured.memory.random_bytes,
+            },
         })
     };
     json!({
         "rate": options.rate,
         "users": options.users,
         "channels": 1_000,
+        "symbols": options.symbols,
         "disorder_ms": options.disorder_ms,
         "heap_mb": options.heap_mb,
         "checkpoint_ms": options.checkpoint_ms,
