@@ -54,7 +54,8 @@ cat >>"$results" <<'END'
 
 Bytewax promises less: at least once, no transactions, nothing taken back; its program ends by itself at the ends of the topics.
 END
-said "$harness" peers --workload w2,w3 --peer bytewax --events "$python_events" --rate 2500 --rounds 2
+said "$harness" peers --workload w2,w3 --peer bytewax --events "$python_events" --rate 2500 --rounds 2 \
+  --json bench/results/w2-w3-bytewax.json
 printf '\n## Raw chat into ClickHouse, beside its own Kafka table\n' >>"$results"
 said "$harness" sink
 printf '\n## Live frames to many clients, beside Centrifugo\n' >>"$results"

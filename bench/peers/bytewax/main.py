@@ -1,8 +1,8 @@
 """The workloads w2 and w3 of `harness peers` on Bytewax: one worker, as one worker here.
 
 How, and why so:
-- A source of its own (`source.py`), as Bytewax's guide teaches: the one that comes with it makes an object with eight fields of every record, which costs as
-  much as all the rest. A batch that was read is one item of the dataflow, with its partition as its key.
+- A source of its own (`source.py`), as Bytewax's guide teaches: the one that comes with it makes an object with eight fields of every record, and the whole takes
+  twice the time with it. A batch that was read is one item of the dataflow, with its partition as its key.
 - Windows are a `stateful_batch` with a state for each partition (`windows.py`): `fold_window` takes twice the time, since it asks its clock and its
   windower about every event, and its watermark is of each key alone.
 - Messages are read by hand (`wire.py`): fastavro decodes whole records, and takes four times as long.
