@@ -44,7 +44,15 @@ $(GATEWAY)/target/centrifugo: $(GATEWAY)/go.mod $(GATEWAY)/go.sum
 	devstack/setup.sh
 	cd $(GATEWAY) && go build -o target/centrifugo github.com/centrifugal/centrifugo/v6
 
-bench: web peers $(GATEWAY)/target/centrifugo ## measure beside Kafka Streams, Flink and other peers; takes three hours, writes bench/RESULTS.md and bench/results/
+PYTHON_PEER := bench/peers/bytewax
+$(PYTHON_PEER)/target/installed: export OVATION_SETUP_FOR_BENCH := all
+$(PYTHON_PEER)/target/installed: $(PYTHON_PEER)/requirements.txt
+	devstack/setup.sh
+	python3 -m venv --clear $(PYTHON_PEER)/target
+	$(PYTHON_PEER)/target/bin/pip install -q --disable-pip-version-check -r $<
+	@touch $@
+
+bench: web peers $(GATEWAY)/target/centrifugo $(PYTHON_PEER)/target/installed ## measure beside Kafka Streams, Flink and other peers; takes three hours, writes bench/RESULTS.md and bench/results/
 	cargo build --release --locked --workspace
 	bench/run.sh
 

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Measures and writes bench/RESULTS.md and bench/results/*.json. `make bench` builds what it needs. Takes three hours; W1_EVENTS, EVENTS,
-# DSL_EVENTS, ROUNDS and STORES may be set.
+# DSL_EVENTS, PYTHON_EVENTS, ROUNDS and STORES may be set.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 harness=target/release/harness
-w1_events=${W1_EVENTS:-20000000} events=${EVENTS:-3000000} dsl_events=${DSL_EVENTS:-300000} rounds=${ROUNDS:-3} stores=${STORES:-memory,rocksdb}
+w1_events=${W1_EVENTS:-20000000} events=${EVENTS:-3000000} dsl_events=${DSL_EVENTS:-300000}
+python_events=${PYTHON_EVENTS:-1000000} rounds=${ROUNDS:-3} stores=${STORES:-memory,rocksdb}
 results=$(mktemp)
 trap 'rm -f "$results"' EXIT
 
@@ -29,6 +30,7 @@ Written by \`bench/run.sh\`; what the figures mean is in the heads of \`bench/ha
   Linux $(uname -r); broker, both programs and clients all on it
 - $(rustc --version); $(java -version 2>&1 | head -n 1)
 - Apache Kafka and Kafka Streams $(version kafka), Flink $(version flink), Avro for Java $(version avro)
+- Bytewax $(sed -n 's/^bytewax==//p' bench/peers/bytewax/requirements.txt), $(bench/peers/bytewax/target/bin/python --version)
 - Centrifugo $(sed -n 's/.*centrifugal\/centrifugo\/v6 v\([0-9.]*\).*/\1/p' bench/peers/centrifugo/go.mod | head -n 1), $(go env GOVERSION)
 
 ## Beside Kafka Streams and Flink
@@ -49,6 +51,12 @@ said "$harness" peers --workload w2,w3,w4 --peer streams,flink --events "$events
   --json bench/results/w2-w4.json
 said "$harness" peers --workload w1 --peer streams-dsl --events "$dsl_events" --rounds "$rounds" --json bench/results/w1-dsl.json
 said "$harness" peers --workload w2,w3 --peer streams-dsl --events "$events" --rounds "$rounds" --json bench/results/w2-w3-dsl.json
+cat >>"$results" <<'END'
+
+Bytewax promises less: at least once, no transactions, nothing taken back; its program ends by itself at the ends of the topics.
+END
+said "$harness" peers --workload w2,w3 --peer bytewax --events "$python_events" --rate 2500 --rounds 2 \
+  --json bench/results/w2-w3-bytewax.json
 printf '\n## Raw chat into ClickHouse, beside its own Kafka table\n' >>"$results"
 said "$harness" sink
 printf '\n## Live frames to many clients, beside Centrifugo\n' >>"$results"

@@ -2,7 +2,7 @@
 # Installs what this machine lacks, as root or with sudo, or says in one line what to install.
 # With OVATION_SETUP_FOR_TESTS=1 also what only the tests need (a browser), with OVATION_SETUP_FOR_BENCH=1 what the benchmark's
 # peers in Java are built with (a compiler; Maven fetches the rest when it builds them), with OVATION_SETUP_FOR_BENCH=all also what
-# the one in Go is built with.
+# the ones in Go and in Python are built with.
 set -euo pipefail
 
 packages=()
@@ -26,6 +26,10 @@ if [ "${OVATION_SETUP_FOR_TESTS:-0}" = 1 ]; then
 fi
 if [ "${OVATION_SETUP_FOR_BENCH:-0}" != 0 ]; then
   need javac openjdk-17-jdk-headless
+fi
+
+if [ "${OVATION_SETUP_FOR_BENCH:-0}" = all ] && ! python3 -c 'import ensurepip' >/dev/null 2>&1; then
+  packages+=(python3-venv)
 fi
 
 # Rust, Node.js and Go are older in Debian than what we need: they are checked, not installed.

@@ -64,7 +64,7 @@ enum What {
     Fanout(fanout::Options),
     /// From an event to the frame that a dashboard receives, stage by stage.
     Live(live::Options),
-    /// The same jobs on Kafka Streams, interleaved; the results are compared first.
+    /// The same jobs on Kafka Streams, Flink or Bytewax, interleaved; the results are compared first.
     Peers(peers::Options),
     /// From when a result can be known to when it is committed, at shares of the greatest rate, beside Kafka Streams.
     Latency(peers::latency::Options),

@@ -1,6 +1,7 @@
 //! The same jobs beside other frameworks: those of `bench/peers` read the same topics on the same broker, and must find the same.
 //!
-//! The data is produced once, chat by the simulator, trades from a recording (`trades.rs`); then all take turns at each workload, each time from the beginning until the last position is committed.
+//! The data is produced once, chat by the simulator, trades from a recording (`trades.rs`); then all take turns at each workload, each time
+//! from the beginning until the last position is committed; who commits none ends by itself, and has then no steady figures.
 //! Always holds: figures are of one process alone, all its threads included, from its start (a virtual machine's own start and its compiling
 //! belong to it; the steady figures leave out what came before the first commit); no speed is printed before the results of
 //! that round were compared, each peer's with ours, and a comparison that compared nothing fails. Does not know: how any side does it.
@@ -79,7 +80,7 @@ pub struct Options {
     /// Where peers keep their state.
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Stores::Memory])]
     stores: Vec<Stores>,
-    /// Where `make peers` has built them.
+    /// Where they were built.
     #[arg(long, default_value = "bench/peers")]
     peers: PathBuf,
     /// The most heap that a peer may take, in MB.
@@ -171,6 +172,15 @@ struct Run {
     steady_events: f64,
 }
 
+impl Run {
+    /// Of which nothing is known but the whole.
+    fn whole(took: Duration, used: Usage) -> Self {
+        let (wall_s, steady_events) = (took.as_secs_f64(), 0.0);
+        let Usage { cpu_s, peak_bytes, .. } = used;
+        Run { wall_s, cpu_s, peak_bytes, steady_wall_s: wall_s, steady_cpu_s: cpu_s, steady_events }
+    }
+}
+
 /// What was measured of one workload with one kind of store.
 struct Measured {
     workload: Workload,
@@ -231,13 +241,24 @@ impl Options {
     fn check(&self) -> Result<()> {
         self.peer.iter().try_for_each(|peer| peer.check(&self.peers))?;
         let most_ms = LATENESS.as_millis();
-        ensure!(
-            !self.peer.contains(&Peer::Flink) || u128::from(self.disorder_ms) <= most_ms,
-            "Flink's watermark is of all partitions, ours of each: above {most_ms} ms they drop different events"
-        );
+        for peer in &self.peer {
+            let name = peer.name();
+            ensure!(
+                !peer.is_late_otherwise() || u128::from(self.disorder_ms) <= most_ms,
+                "the watermark of {name} is another than ours: above {most_ms} ms they drop different events"
+            );
+            ensure!(
+                self.workload.iter().all(|workload| peer.computes(*workload)),
+                "the job for {name} is not written for all of these workloads"
+            );
+            ensure!(
+                !self.kill_peer || !peer.ends_by_itself(),
+                "{name} commits no positions that tell when it is half-way, and repeats results after a kill"
+            );
+        }
         ensure!(
             self.stores.iter().any(|stores| self.has(*stores)),
-            "the job for Flink has its state in memory only"
+            "these peers have their state in memory only"
         );
         Ok(())
     }
@@ -254,7 +275,7 @@ impl Options {
 
     /// Whether moderators take back some of the chat.
     fn is_moderated(&self) -> bool {
-        !self.peer.contains(&Peer::StreamsDsl)
+        self.peer.iter().all(|peer| peer.takes_back())
     }
 }
 
@@ -297,7 +318,7 @@ fn measure_one(
                 compare::compare(workload.kinds(), &ours, &theirs).context("the build before")?;
         }
         if !options.is_moderated() {
-            // The DSL says nothing of a window in which nobody wrote, and here only those are empty.
+            // Who cannot take back says nothing of a window in which nobody wrote, and here only those are empty.
             compare::drop_empty_boards(&mut ours);
         }
         for (peer, runs) in &mut measured.peers {

@@ -1,4 +1,4 @@
-//! A peer's turn: its program, on the same topics, until it has committed all that there is.
+//! A peer's turn: its program, on the same topics, until it has committed all that there is, or has ended by itself.
 //!
 //! Always holds: what a program kept for itself is deleted after its turn. Does not know: what it computes.
 
@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 use kafka::{Log as _, TopicPartition};
 
 use super::program::{Peer, Program, Stores};
-use super::{DEADLINE, Options, PEER_RESULTS, Run, Workload, until_committed};
+use super::{DEADLINE, LOOK_EVERY, Options, PEER_RESULTS, Run, Workload, until_committed};
 use crate::ovation::{Bench, PARTITIONS};
 
 /// A peer's turn.
@@ -30,6 +30,12 @@ impl Turn {
         let committed = || self.committed(bench, &application);
         let started = Instant::now();
         let mut process = self.start(bench, options, &application)?;
+        if self.peer.ends_by_itself() {
+            let used = process.until_ended(LOOK_EVERY, DEADLINE)?;
+            let run = Run::whole(started.elapsed(), used);
+            std::fs::remove_dir_all(state(bench))?;
+            return Ok(run);
+        }
         if options.kill_peer {
             let half = bench.records(topics)? / 2;
             while committed()? < half {
@@ -53,17 +59,19 @@ impl Turn {
     /// Starts the program.
     ///
     /// # Errors
-    /// If there is no Java.
+    /// If there is nothing to run it with.
     pub fn start(&self, bench: &Bench, options: &Options, application: &str) -> Result<Program> {
         let (job, stores) = (self.workload.name(), self.stores.name());
         self.peer.start(&options.peers, options.heap_mb, |command| {
             command.args(["--workload", job, "--stores", stores, "--application", application]);
             command.args(["--brokers", bench.brokers(), "--registry", bench.registry()]);
             command.args(["--results", PEER_RESULTS]).arg("--state").arg(state(bench));
-            match self.peer.style() {
-                Some(style) => command.args(["--style", style]),
-                None => command.arg("--checkpoint-ms").arg(options.checkpoint_ms.to_string()),
-            };
+            if let Some(style) = self.peer.style() {
+                command.args(["--style", style]);
+            }
+            if self.peer == Peer::Flink {
+                command.arg("--checkpoint-ms").arg(options.checkpoint_ms.to_string());
+            }
         })
     }
 
