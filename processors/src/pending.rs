@@ -332,6 +332,29 @@ mod tests {
     }
 
     #[test]
+    fn lane_comes_after_lane_and_each_is_in_order() {
+        let lane = |text: &str| text.len() as Lane;
+        let filed = |pending: &mut Pending| {
+            for (offset, at, text) in [(0, 3, "bb"), (1, 2, "a"), (2, 1, "cc"), (3, 1, "d"), (4, 1, "eee")] {
+                pending
+                    .file(&arrival(Topic::Chat, offset, at, i64::MIN), lane(text), |out| put_str(out, text));
+            }
+        };
+        let mut pending = Pending::new(10);
+        filed(&mut pending);
+        let (mut chunks, mut head) = (Vec::new(), Vec::new());
+        pending.save("p", &|_, _| false, &mut chunks);
+        pending.put_head(&mut head);
+        let mut restored = Pending::new(10);
+        restored.get_head(&mut Reader::new(&head)).unwrap();
+        let chunks = chunks.into_iter().map(|chunk| (chunk.name.clone(), chunk)).collect();
+        restored.restore("p", &chunks, |reader| reader.str().map(lane)).unwrap();
+        for pending in [&mut pending, &mut restored] {
+            assert_eq!(texts(&pending.take(Timestamp::from_micros(10))), ["d", "a", "cc", "bb", "eee"]);
+        }
+    }
+
+    #[test]
     fn order_is_by_visibility_then_topic_then_offset() {
         let mut pending = Pending::new(10);
         file(&mut pending, &arrival(Topic::Viewers, 0, 5, i64::MIN), "viewer at 5");

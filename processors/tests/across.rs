@@ -511,7 +511,7 @@ fn the_label_that_became_visible_last_is_shown_whoever_is_read_first() {
             &[(0, true, false, None)],
         ));
         assert_eq!(shown.len(), 1);
-        assert_eq!((shown[0].entries[0].label.as_str(), shown[0].item_count), ("Last", 1));
+        assert_eq!((&*shown[0].entries[0].label, shown[0].item_count), ("Last", 1));
     }
 }
 

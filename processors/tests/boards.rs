@@ -385,7 +385,7 @@ fn what_a_board_keeps_is_bounded() {
     let size = shard.size();
     assert_eq!((size.items, size.entries), (500, 1001), "{size:?}");
     let board = shard.query("b", "a").expect("the board");
-    let places = board.entries.iter().map(|entry| (entry.item.as_str(), entry.score.to_string()));
+    let places = board.entries.iter().map(|entry| (&*entry.item, entry.score.to_string()));
     let places: Vec<_> = places.collect();
     assert_eq!(places[..2], [("u299", "2".to_owned()), ("u1", "2".to_owned())]);
     assert!(size.forgotten > 600, "{size:?}");

@@ -4,6 +4,7 @@
 //! there. Maps are ordered, so that equal results have equal bytes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -48,8 +49,8 @@ pub struct LeaderboardResult {
 #[allow(missing_docs)] // the fields are documented in avro/leaderboard_result.avsc
 pub struct LeaderboardEntry {
     pub rank: i32,
-    pub item: String,
-    pub label: String,
+    pub item: Arc<str>,
+    pub label: Arc<str>,
     pub score: Amount,
     #[serde(default)]
     pub previous_rank: Option<i32>,

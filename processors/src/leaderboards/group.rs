@@ -59,7 +59,7 @@ pub(super) struct Rules {
 struct Item {
     score: i128,
     reached: Timestamp,
-    label: Option<Box<str>>,
+    label: Option<Arc<str>>,
     /// Of distinct users in a window of several panes: in how many of them each is.
     users: Option<Box<ByName<u32>>>,
     /// Of a growth: what it compares.
@@ -71,7 +71,7 @@ struct Item {
 
 impl Item {
     /// An item without a score.
-    fn new(reached: Timestamp, label: Option<Box<str>>) -> Self {
+    fn new(reached: Timestamp, label: Option<Arc<str>>) -> Self {
         Item { score: 0, reached, label, users: None, counts: None, is_touched: false, is_unsaved: false }
     }
 
@@ -102,7 +102,7 @@ impl Item {
             self.reached = self.reached.max(gain.event_time);
         }
         if gain.label.is_some() && self.label.as_deref() != gain.label {
-            self.label = gain.label.map(Box::from);
+            self.label = gain.label.map(Arc::from);
         }
     }
 
@@ -346,11 +346,11 @@ impl Group {
     pub(super) fn top(&self, k: usize, scale: u32) -> Vec<LeaderboardEntry> {
         let mut entries = Vec::with_capacity(k.min(self.ranked));
         for (place, rank) in self.front.iter().take(k).zip(1..) {
-            let label = self.items.get(&place.item).and_then(|item| item.label.as_deref());
+            let label = self.items.get(&place.item).and_then(|item| item.label.as_ref());
             entries.push(LeaderboardEntry {
                 rank,
-                item: place.item.to_string(),
-                label: label.unwrap_or(&place.item).to_owned(),
+                item: Arc::clone(&place.item),
+                label: Arc::clone(label.unwrap_or(&place.item)),
                 score: to_amount(place.score.0, scale),
                 previous_rank: self.previous_ranks.get(&place.item).copied(),
             });

@@ -514,13 +514,13 @@ impl<'s> Model<'s> {
         let previous = self.ranks.remove(group).unwrap_or_default();
         let entry = |(rank, (score, _, item)): (i32, &(i128, i64, String))| LeaderboardEntry {
             rank,
-            item: item.clone(),
-            label: self.labels.get(&(group.to_owned(), item.clone())).unwrap_or(item).clone(),
+            item: item.as_str().into(),
+            label: self.labels.get(&(group.to_owned(), item.clone())).unwrap_or(item).as_str().into(),
             score: self.amount(-score),
             previous_rank: previous.get(item).copied(),
         };
         let entries: Vec<_> = (1..).zip(&places).map(entry).collect();
-        let ranks = entries.iter().map(|entry| (entry.item.clone(), entry.rank)).collect();
+        let ranks = entries.iter().map(|entry| (entry.item.to_string(), entry.rank)).collect();
         self.ranks.insert(group.to_owned(), ranks);
         let window = self.sessions.get(group).copied().or(self.shape.open(tick));
         let end = if self.shape.window == "session" { None } else { window.map(|(_, end)| end) };

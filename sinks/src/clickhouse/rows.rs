@@ -7,6 +7,8 @@
 
 mod engagement;
 
+use std::sync::Arc;
+
 use schemas::{
     Aggressor, CandleResult, ChatEvent, ChatKind, DeadLetter, Event, Freshness, LeaderboardEntry,
     LeaderboardResult, ModerationFlag, ReactionEvent, SuggestedAction, Timestamp, TradeEvent, ViewerEvent,
@@ -216,8 +218,8 @@ impl Rows for LeaderboardResult {
     fn write(&self, place: &Place<'_>, rows: &mut RowBuffer) -> usize {
         let nothing = [LeaderboardEntry {
             rank: 0,
-            item: String::new(),
-            label: String::new(),
+            item: Arc::default(),
+            label: Arc::default(),
             score: schemas::Amount::ZERO,
             previous_rank: None,
         }];

@@ -128,8 +128,8 @@ pub fn leaderboard(minute: i64, revision: i64, entries: &[(&str, &str)]) -> Lead
             .zip(entries)
             .map(|(rank, (item, score))| LeaderboardEntry {
                 rank,
-                item: (*item).to_owned(),
-                label: item.to_uppercase(),
+                item: (*item).into(),
+                label: item.to_uppercase().into(),
                 score: amount(score),
                 previous_rank: (rank > 1).then_some(rank - 1),
             })
@@ -400,7 +400,7 @@ prop_compose! {
         revision in any::<i64>(), item_count in any::<i64>(), total_score in decimal(), freshness in any_freshness(),
         entries in vec((text(), text(), decimal(), any::<Option<i32>>()), 0..5),
     ) -> LeaderboardResult {
-        let entry = |(rank, (item, label, score, previous_rank))| LeaderboardEntry { rank, item, label, score, previous_rank };
+        let entry = |(rank, (item, label, score, previous_rank))| LeaderboardEntry { rank, item: String::into(item), label: String::into(label), score, previous_rank };
         LeaderboardResult {
             board: "any".to_owned(),
             group,

@@ -247,8 +247,8 @@ pub fn freshness(as_of_s: i64) -> Freshness {
 pub fn board(board: &str, group: &str, end_s: Option<i64>, entries: &[(&str, i64)]) -> LeaderboardResult {
     let entry = |(index, (label, score)): (usize, &(&str, i64))| LeaderboardEntry {
         rank: index as i32 + 1,
-        item: format!("twitch:{label}"),
-        label: (*label).to_owned(),
+        item: format!("twitch:{label}").into(),
+        label: (*label).into(),
         score: amount(&score.to_string()),
         previous_rank: None,
     };

@@ -341,13 +341,13 @@ impl<'a> Run<'a> {
         let entry =
             |((Reverse(score), _, item), rank): (&(Reverse<i128>, i64, &'a str), i32)| LeaderboardEntry {
                 rank,
-                item: (*item).to_owned(),
-                label: (*self.labels.get(&(group.to_owned(), *item)).unwrap_or(item)).to_owned(),
+                item: (*item).into(),
+                label: (*self.labels.get(&(group.to_owned(), *item)).unwrap_or(item)).into(),
                 score: self.amount(*score),
                 previous_rank: previous.get(*item).copied(),
             };
         let entries: Vec<_> = places.iter().zip(1..).map(entry).collect();
-        let ranks = entries.iter().map(|entry| (entry.item.clone(), entry.rank)).collect();
+        let ranks = entries.iter().map(|entry| (entry.item.to_string(), entry.rank)).collect();
         self.ranks.insert(group.to_owned(), ranks);
         let end = self.open(tick).map(|(_, end)| end);
         let window = self.open(tick).or(self.sessions.get(group).copied());
