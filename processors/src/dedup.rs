@@ -137,7 +137,11 @@ impl Memory {
         for slice in &self.slices {
             let name = slice_name(prefix, slice.number);
             let end = start + slice.count as usize;
-            let bytes = || self.ids.range(start..end).flat_map(|id| id.to_bytes()).collect();
+            let bytes = || {
+                let mut bytes = Vec::with_capacity(16 * slice.count as usize);
+                self.ids.range(start..end).for_each(|id| bytes.extend_from_slice(&id.to_bytes()));
+                bytes
+            };
             let bytes = (!is_known(&name, slice.count)).then(bytes);
             chunks.push(Chunk { name, version: slice.count, bytes });
             start = end;
