@@ -52,7 +52,7 @@ $(PYTHON_PEER)/target/installed: $(PYTHON_PEER)/requirements.txt
 	$(PYTHON_PEER)/target/bin/pip install -q --disable-pip-version-check -r $<
 	@touch $@
 
-bench: web peers $(GATEWAY)/target/centrifugo $(PYTHON_PEER)/target/installed ## measure beside Kafka Streams, Flink and other peers; takes three hours, writes bench/RESULTS.md and bench/results/
+bench: web peers $(GATEWAY)/target/centrifugo $(PYTHON_PEER)/target/installed ## measure beside Kafka Streams, Flink and other peers; takes four hours (bench/run.sh measures parts of it), writes bench/RESULTS.md and bench/results/
 	cargo build --release --locked --workspace
 	bench/run.sh
 
