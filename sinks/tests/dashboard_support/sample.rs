@@ -84,7 +84,7 @@ pub fn standings(name: &str, end_s: Option<i64>, step: i64) -> LeaderboardResult
 
 fn rank_before(result: &mut LeaderboardResult, before: &[(&str, i64)]) {
     for entry in &mut result.entries {
-        let at = before.iter().position(|(label, _)| *label == entry.label);
+        let at = before.iter().position(|(label, _)| **label == *entry.label);
         entry.previous_rank = at.map(|index| index as i32 + 1);
     }
 }
