@@ -14,16 +14,17 @@ mod program;
 mod report;
 mod results;
 mod turn;
+mod workload;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use kafka::broker::NewTopic;
 
 use crate::meter::Usage;
-use crate::ovation::{Bench, CHAT, PARTITIONS, Process, ROLLING_BOARD};
+use crate::ovation::{Bench, CHAT, PARTITIONS, Process};
 use crate::publish::BACKLOG_START;
 use crate::trades::{RealTrades, Size};
 use compare::Kind;
@@ -32,16 +33,11 @@ use memory::Memory;
 use program::{Peer, Stores};
 use results::Mark;
 use turn::Turn;
+use workload::TRADES;
+pub use workload::Workload;
 
-/// What trades are read from.
-const TRADES: &str = "events.trades";
 /// Where peers write.
 const PEER_RESULTS: &str = "peers.results";
-/// Bounds of state that this data does not reach, so that both sides are exact.
-const UNBOUNDED: &str = "entries_max = 100000000\n";
-const ENGAGEMENT: &str = "[jobs.JOB.engagement]\nwindow = \"1m\"\nemit_every = \"1m\"\ndistinct_max = 1000000\n\
-                          messages_max = 10000000\n";
-const CANDLES: &str = "[jobs.JOB.candles]\nintervals = [\"1s\", \"1m\"]\nemit_every = \"1m\"\n";
 /// As jobs are configured here.
 const LATENESS: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -98,66 +94,6 @@ pub struct Options {
     /// Where all numbers go.
     #[arg(long)]
     json: Option<PathBuf>,
-}
-
-/// What is computed, from one read of its topics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Workload {
-    /// The 100 users of each channel who wrote most in the last five minutes, every ten seconds.
-    W1,
-    /// Messages and distinct chatters of each channel and minute.
-    W2,
-    /// Candles of one second and one minute of each market.
-    W3,
-    /// All of these.
-    W4,
-}
-
-impl Workload {
-    fn name(self) -> &'static str {
-        ["w1", "w2", "w3", "w4"][self as usize]
-    }
-
-    fn topics(self) -> &'static [&'static str] {
-        match self {
-            Workload::W1 | Workload::W2 => &[CHAT],
-            Workload::W3 => &[TRADES],
-            Workload::W4 => &[CHAT, TRADES],
-        }
-    }
-
-    /// Our jobs, each with its topic. What is keyed by channel and what is keyed by market are two, in one process.
-    fn jobs(self) -> &'static [(&'static str, &'static [&'static str])] {
-        match self {
-            Workload::W1 => &[("w1", &[CHAT])],
-            Workload::W2 => &[("w2", &[CHAT])],
-            Workload::W3 => &[("w3", &[TRADES])],
-            Workload::W4 => &[("w4", &[CHAT]), ("w4_markets", &[TRADES])],
-        }
-    }
-
-    fn kinds(self) -> &'static [Kind] {
-        match self {
-            Workload::W1 => &[Kind::Board],
-            Workload::W2 => &[Kind::Engagement],
-            Workload::W3 => &[Kind::Candle],
-            Workload::W4 => &[Kind::Board, Kind::Engagement, Kind::Candle],
-        }
-    }
-
-    fn settings(self) -> String {
-        let name = self.name();
-        let board = ROLLING_BOARD.replace("jobs.boards", &format!("jobs.{name}"));
-        let lateness = |job: &str| format!("[jobs.{job}]\nlateness = \"2s\"\n");
-        let engagement = ENGAGEMENT.replace("JOB", name);
-        let candles = |job: &str| format!("{}{}", lateness(job), CANDLES.replace("JOB", job));
-        match self {
-            Workload::W1 => format!("{board}{UNBOUNDED}"),
-            Workload::W2 => format!("{}{engagement}", lateness(name)),
-            Workload::W3 => candles(name),
-            Workload::W4 => format!("{board}{UNBOUNDED}{engagement}{}", candles("w4_markets")),
-        }
-    }
 }
 
 /// One side's read of everything.

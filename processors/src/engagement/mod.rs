@@ -24,6 +24,7 @@ mod histogram;
 mod record;
 mod saved;
 mod sessions;
+mod waiting;
 mod window;
 
 use std::cmp::Reverse;
@@ -37,13 +38,13 @@ use schemas::{EngagementResult, Event, Timestamp, ViewerKind};
 use crate::maps::entry_of;
 use crate::pending::{ONLY_LANE, Pending};
 use crate::processor::{Arrival, Disposition, Output, Processor};
-use crate::state::bytes::{Reader, Stored, Unreadable, put_str};
 use crate::state::{Chunk, StateError, StateSize};
 use crate::windows::{last_window_end, tick_at_or_after};
 use activity::{Activity, ViewerActivity};
 use cohorts::Cohorts;
 use saved::Saved;
 use sessions::{Expiry, Heard, Report, Sessions};
+use waiting::Waiting;
 use window::Counts;
 
 /// About what a channel, a session, a cohort and a waiting event take in memory.
@@ -66,35 +67,6 @@ pub(crate) struct EngagementSpec {
     pub(crate) messages_max: usize,
     /// Sessions of a channel.
     pub(crate) sessions_max: usize,
-}
-
-/// An event that waits to become visible.
-struct Waiting<'a> {
-    channel_id: &'a str,
-    event_time: Timestamp,
-    activity: Activity,
-    is_in_window: bool,
-    tells_presence: bool,
-}
-
-impl<'a> Waiting<'a> {
-    fn put(&self, out: &mut Vec<u8>) {
-        put_str(out, self.channel_id);
-        self.event_time.put(out);
-        self.activity.put(out);
-        self.is_in_window.put(out);
-        self.tells_presence.put(out);
-    }
-
-    fn get(reader: &mut Reader<'a>) -> Result<Self, Unreadable> {
-        Ok(Waiting {
-            channel_id: reader.str()?,
-            event_time: reader.get()?,
-            activity: reader.get()?,
-            is_in_window: reader.get()?,
-            tells_presence: reader.get()?,
-        })
-    }
 }
 
 /// When to look, which channel, which session. The earliest first.
