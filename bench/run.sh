@@ -24,9 +24,9 @@ measure() { # part
     w2-w4) said "$harness" peers --workload w2,w3,w4 --peer streams,flink --events "$events" --rounds "$rounds" --stores "$stores" \
       --json "$results/w2-w4.json" ;;
     dsl)
-      said "$harness" peers --workload w1 --peer streams-dsl --events "$dsl_events" --rounds "$rounds" --stores "$stores" \
+      said "$harness" peers --workload w1 --peer streams-dsl --events "$dsl_events" --rate 1000 --rounds "$rounds" --stores "$stores" \
         --json "$results/w1-dsl.json"
-      said "$harness" peers --workload w2,w3 --peer streams-dsl --events "$events" --rounds "$rounds" --stores "$stores" \
+      said "$harness" peers --workload w2,w3 --peer streams-dsl --events "$events" --rate 2500 --rounds "$rounds" --stores "$stores" \
         --json "$results/w2-w3-dsl.json"
       ;;
     bytewax) said "$harness" peers --workload w2,w3 --peer bytewax --events "$python_events" --rate 2500 --rounds "$rounds" \
