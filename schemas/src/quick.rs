@@ -181,15 +181,17 @@ macro_rules! in_order {
     };
 }
 
+/// The same for an event, whose first fields are those that all events have.
+macro_rules! after_header {
+    ($record:ident { $($field:ident),+ $(,)? }) => {
+        in_order!($record {
+            event_id, event_time, ingest_time, source, channel_id, user_id, stream_id, $($field),+
+        });
+    };
+}
+
 in_order!(Emote { id, name, count });
-in_order!(ChatEvent {
-    event_id,
-    event_time,
-    ingest_time,
-    source,
-    channel_id,
-    user_id,
-    stream_id,
+after_header!(ChatEvent {
     kind,
     user_name,
     text,
@@ -203,31 +205,8 @@ in_order!(ChatEvent {
     target_user_id,
     duration_ms,
 });
-in_order!(ReactionEvent {
-    event_id,
-    event_time,
-    ingest_time,
-    source,
-    channel_id,
-    user_id,
-    stream_id,
-    kind,
-    count,
-    user_name,
-    emoji,
-    amount_micros,
-    currency,
-    target_id,
-    option,
-});
-in_order!(ViewerEvent {
-    event_id,
-    event_time,
-    ingest_time,
-    source,
-    channel_id,
-    user_id,
-    stream_id,
+after_header!(ReactionEvent { kind, count, user_name, emoji, amount_micros, currency, target_id, option });
+after_header!(ViewerEvent {
     kind,
     session_id,
     watch_ms,
@@ -239,18 +218,4 @@ in_order!(ViewerEvent {
     device,
     country,
 });
-in_order!(TradeEvent {
-    event_id,
-    event_time,
-    ingest_time,
-    source,
-    channel_id,
-    user_id,
-    stream_id,
-    trade_id,
-    price,
-    quantity,
-    aggressor,
-    venue,
-    symbol,
-});
+after_header!(TradeEvent { trade_id, price, quantity, aggressor, venue, symbol });
