@@ -1,7 +1,7 @@
 //! The same jobs beside other frameworks: those of `bench/peers` read the same topics on the same broker, and must find the same.
 //!
-//! The data is produced once, chat by the simulator, trades from a recording (`trades.rs`); then all take turns at each workload, each time
-//! from the beginning until the last position is committed; who commits none ends by itself, and has then no steady figures.
+//! The data is produced once, chat by the simulator, trades from a recording (`trades.rs`); then all take turns at each workload, in every
+//! second round in the opposite order, each time from the beginning until the last position is committed; who commits none ends by itself, and has then no steady figures.
 //! Always holds: figures are of one process alone, all its threads included, from its start (a virtual machine's own start and its compiling
 //! belong to it; the steady figures leave out what came before the first commit); no speed is printed before the results of
 //! that round were compared, each peer's with ours, and a comparison that compared nothing fails. Does not know: how any side does it.
@@ -117,6 +117,25 @@ impl Run {
     }
 }
 
+/// Whose turn it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Ours,
+    /// Ours as it was before a change.
+    Before,
+    Peer(Peer),
+}
+
+impl Side {
+    fn name(self) -> &'static str {
+        match self {
+            Side::Ours => "ours",
+            Side::Before => "before",
+            Side::Peer(peer) => peer.name(),
+        }
+    }
+}
+
 /// What was measured of one workload with one kind of store.
 struct Measured {
     workload: Workload,
@@ -128,6 +147,19 @@ struct Measured {
     peers: Vec<(Peer, Vec<Run>)>,
     limits: Vec<Limits>,
     memory: Memory,
+}
+
+impl Measured {
+    fn runs_of(&mut self, side: Side) -> &mut Vec<Run> {
+        match side {
+            Side::Ours => &mut self.ours,
+            Side::Before => &mut self.before,
+            Side::Peer(peer) => match self.peers.iter().position(|(known, _)| *known == peer) {
+                Some(at) => &mut self.peers[at].1,
+                None => unreachable!("only peers that are measured have turns"),
+            },
+        }
+    }
 }
 
 /// Measures, compares and prints a table for each workload.
@@ -223,7 +255,7 @@ fn measure_one(
     stores: Stores,
 ) -> Result<Measured> {
     let events = bench.records(workload.topics())? as f64;
-    let peers = options.peer.iter().filter(|peer| peer.has(stores)).map(|peer| (*peer, vec![])).collect();
+    let peers: Vec<Peer> = options.peer.iter().copied().filter(|peer| peer.has(stores)).collect();
     let mut measured = Measured {
         workload,
         stores,
@@ -231,48 +263,64 @@ fn measure_one(
         compared: 0,
         ours: vec![],
         before: vec![],
-        peers,
+        peers: peers.iter().map(|peer| (*peer, vec![])).collect(),
         limits: vec![],
         memory: Memory::default(),
     };
     for round in 0..options.rounds {
-        let mark = Mark::now(bench)?;
-        measured.ours.push(run_ours(bench, options, workload, &format!("{}-{round}", stores.name()))?);
-        let (mut ours, _) = mark.read_since(bench)?;
-        if let Some(before) = &options.before {
-            bench.set_binary(&std::path::absolute(before)?);
-            let mark = Mark::now(bench)?;
-            measured.before.push(run_ours(
-                bench,
-                options,
-                workload,
-                &format!("before-{}-{round}", stores.name()),
-            )?);
-            bench.set_binary(binary);
-            let (theirs, _) = mark.read_since(bench)?;
-            measured.compared +=
-                compare::compare(workload.kinds(), &ours, &theirs).context("the build before")?;
+        let mut sides = vec![Side::Ours];
+        sides.extend(options.before.is_some().then_some(Side::Before));
+        sides.extend(peers.iter().copied().map(Side::Peer));
+        // Who comes later finds memory that the one before gave back just now: a virtual machine's host need not bring it anew.
+        if round % 2 == 1 {
+            sides.reverse();
         }
-        if !options.is_moderated() {
-            // Who cannot take back says nothing of a window in which nobody wrote, and here only those are empty.
-            compare::drop_empty_boards(&mut ours);
-        }
-        for (peer, runs) in &mut measured.peers {
+        let mut found = Vec::new();
+        for side in sides {
             let mark = Mark::now(bench)?;
-            let turn = Turn { peer: *peer, workload, stores };
-            runs.push(turn.run(bench, options, round)?);
-            let (_, mut theirs) = mark.read_since(bench)?;
+            let run = take_turn(bench, binary, options, &measured, side, round)?;
+            let (ours, of_peer) = mark.read_since(bench)?;
+            let mut results = if matches!(side, Side::Peer(_)) { of_peer } else { ours };
             if !options.is_moderated() {
-                compare::drop_empty_boards(&mut theirs);
+                // Who cannot take back says nothing of a window in which nobody wrote, and here only those are empty.
+                compare::drop_empty_boards(&mut results);
             }
-            measured.compared += compare::compare(workload.kinds(), &ours, &theirs)
-                .with_context(|| format!("the peer is {}", peer.name()))?;
+            measured.runs_of(side).push(run);
+            found.push((side, results));
+        }
+        let of_ours = found.iter().find(|(side, _)| *side == Side::Ours);
+        let (_, ours) = of_ours.context("we have a turn in every round")?;
+        for (side, theirs) in found.iter().filter(|(side, _)| *side != Side::Ours) {
+            measured.compared += compare::compare(workload.kinds(), ours, theirs)
+                .with_context(|| format!("the other is {}", side.name()))?;
         }
         measured.limits.push(limits::measure(bench, workload.topics())?);
     }
     let state_bytes = measured.ours.iter().map(|run| run.peak_bytes).max().unwrap_or_default();
     measured.memory = memory::measure(usize::try_from(state_bytes)?);
     Ok(measured)
+}
+
+fn take_turn(
+    bench: &mut Bench,
+    binary: &Path,
+    options: &Options,
+    measured: &Measured,
+    side: Side,
+    round: usize,
+) -> Result<Run> {
+    let (workload, stores) = (measured.workload, measured.stores);
+    let name = format!("{}-{}-{round}", side.name(), stores.name());
+    match (side, &options.before) {
+        (Side::Peer(peer), _) => Turn { peer, workload, stores }.run(bench, options, round),
+        (Side::Before, Some(before)) => {
+            bench.set_binary(&std::path::absolute(before)?);
+            let run = run_ours(bench, options, workload, &name);
+            bench.set_binary(binary);
+            run
+        }
+        _ => run_ours(bench, options, workload, &name),
+    }
 }
 
 fn run_ours(bench: &Bench, options: &Options, workload: Workload, name: &str) -> Result<Run> {

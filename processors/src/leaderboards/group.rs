@@ -60,6 +60,8 @@ struct Item {
     score: i128,
     reached: Timestamp,
     label: Option<Arc<str>>,
+    /// In which of the group's rankings it was last, and its rank there.
+    last_rank: Option<(u32, i32)>,
     /// Of distinct users in a window of several panes: in how many of them each is.
     users: Option<Box<ByName<u32>>>,
     /// Of a growth: what it compares.
@@ -72,7 +74,16 @@ struct Item {
 impl Item {
     /// An item without a score.
     fn new(reached: Timestamp, label: Option<Arc<str>>) -> Self {
-        Item { score: 0, reached, label, users: None, counts: None, is_touched: false, is_unsaved: false }
+        Item {
+            score: 0,
+            reached,
+            label,
+            last_rank: None,
+            users: None,
+            counts: None,
+            is_touched: false,
+            is_unsaved: false,
+        }
     }
 
     /// Under what it stands in the order, if it has a place.
@@ -161,7 +172,8 @@ pub(super) struct Group {
     total: i128,
     /// What was taken back since somebody looked: of which pane and item, and how much of the score.
     pub(super) losses: Vec<(Timestamp, Arc<str>, i128)>,
-    previous_ranks: HashMap<Arc<str>, i32, FxBuildHasher>,
+    /// How often ranks were remembered.
+    rankings: u32,
     /// The open session.
     pub(super) session: Option<Span>,
     /// Records written for the open window.
@@ -346,13 +358,15 @@ impl Group {
     pub(super) fn top(&self, k: usize, scale: u32) -> Vec<LeaderboardEntry> {
         let mut entries = Vec::with_capacity(k.min(self.ranked));
         for (place, rank) in self.front.iter().take(k).zip(1..) {
-            let label = self.items.get(&place.item).and_then(|item| item.label.as_ref());
+            let item = self.items.get(&place.item);
+            let label = item.and_then(|item| item.label.as_ref());
+            let last_rank = item.and_then(|item| item.last_rank);
             entries.push(LeaderboardEntry {
                 rank,
                 item: Arc::clone(&place.item),
                 label: Arc::clone(label.unwrap_or(&place.item)),
                 score: to_amount(place.score.0, scale),
-                previous_rank: self.previous_ranks.get(&place.item).copied(),
+                previous_rank: last_rank.filter(|(ranking, _)| *ranking == self.rankings).map(|(_, rank)| rank),
             });
         }
         entries
@@ -360,9 +374,12 @@ impl Group {
 
     /// The first `k` ranks are the previous ones of the next record.
     pub(super) fn remember_ranks(&mut self, k: usize) {
-        self.previous_ranks.clear();
-        let ranks = self.front.iter().take(k).zip(1..).map(|(place, rank)| (Arc::clone(&place.item), rank));
-        self.previous_ranks.extend(ranks);
+        self.rankings += 1;
+        for (place, rank) in self.front.iter().take(k).zip(1..) {
+            if let Some(item) = self.items.get_mut(&place.item) {
+                item.last_rank = Some((self.rankings, rank));
+            }
+        }
     }
 }
 

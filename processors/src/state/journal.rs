@@ -2,8 +2,8 @@
 //!
 //! A save writes the keys that changed since the save before as a new *run*: sorted keys, each with its value or a mark that
 //! it is gone. Runs that are not at least twice as long as the one after them are merged with it, and when the runs together
-//! outgrow half of the base, everything is written anew as the base. So there are never more runs than the logarithm of the base's
-//! length, and each change is written a logarithmic number of times.
+//! outgrow half of the base, everything is written anew as the base, in whatever order it comes: a base is never merged. So there are
+//! never more runs than the logarithm of the base's length, and each change is written a logarithmic number of times.
 //!
 //! Always holds: base, then runs from the oldest, the later value counting, give the table as of the last save. The bytes of
 //! the runs are kept in memory (half of the encoded base at most), those of the base are not. A run that the caller lost is
@@ -18,7 +18,7 @@ use super::{Chunk, StateError, bytes_of};
 /// A base is cut into chunks of about this many bytes.
 const PART_BYTES: usize = 2 << 20;
 
-/// Entries on their way into a run, in any order; of several with one key the last counts.
+/// Entries on their way into a run or a base, in any order; of several with one key the last counts.
 #[derive(Default)]
 pub(crate) struct Entries {
     bytes: Vec<u8>,
@@ -43,19 +43,27 @@ impl Entries {
         self.spans.push((start, self.bytes.len(), None));
     }
 
-    /// The entries as runs of about `part_bytes`, in the order of their keys.
-    fn into_parts(mut self, part_bytes: usize) -> Vec<Vec<u8>> {
+    /// In the order of their keys, each once.
+    fn into_run(mut self) -> Vec<u8> {
         let bytes = &self.bytes;
         self.spans.sort_by(|a, b| bytes[a.0..a.1].cmp(&bytes[b.0..b.1]));
-        let mut parts = Vec::new();
-        let mut part = RunWriter::default();
+        let mut run = RunWriter::default();
         for (index, (start, middle, end)) in self.spans.iter().enumerate() {
             let key = &bytes[*start..*middle];
-            if self.spans.get(index + 1).is_some_and(|next| &bytes[next.0..next.1] == key) {
-                continue;
+            if self.spans.get(index + 1).is_none_or(|next| &bytes[next.0..next.1] != key) {
+                run.push(key, end.map(|end| &bytes[*middle..end]));
             }
-            part.push(key, end.map(|end| &bytes[*middle..end]));
-            if part.bytes.len() >= part_bytes {
+        }
+        run.bytes
+    }
+
+    /// As they came, in parts of about [`PART_BYTES`].
+    fn into_parts(self) -> Vec<Vec<u8>> {
+        let mut parts = Vec::new();
+        let mut part = RunWriter::default();
+        for (start, middle, end) in self.spans {
+            part.push(&self.bytes[start..middle], end.map(|end| &self.bytes[middle..end]));
+            if part.bytes.len() >= PART_BYTES {
                 parts.push(std::mem::take(&mut part).bytes);
             }
         }
@@ -66,7 +74,7 @@ impl Entries {
     }
 }
 
-/// Writes sorted entries; a key is written as the length of what it shares with the one before, and the rest.
+/// Writes entries; a key is written as the length of what it shares with the one before, and the rest.
 #[derive(Default)]
 struct RunWriter {
     bytes: Vec<u8>,
@@ -207,7 +215,10 @@ impl Journal {
 
     /// Adds a run, and merges what is too short for its place.
     fn extend(&mut self, changed: Entries) -> Result<(), Unreadable> {
-        let Some(bytes) = changed.into_parts(usize::MAX).pop() else { return Ok(()) };
+        let bytes = changed.into_run();
+        if bytes.is_empty() {
+            return Ok(());
+        }
         self.version += 1;
         let mut last = Run { version: self.version, bytes };
         while self.runs.last().is_some_and(|run| run.bytes.len() < 2 * last.bytes.len()) {
@@ -220,7 +231,7 @@ impl Journal {
     }
 
     fn rewrite(&mut self, prefix: &str, entries: Entries, chunks: &mut Vec<Chunk>) {
-        let parts = entries.into_parts(PART_BYTES);
+        let parts = entries.into_parts();
         self.version += 1;
         self.runs.clear();
         self.base_version = self.version;
