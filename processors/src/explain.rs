@@ -77,7 +77,7 @@ pub(crate) fn span(micros: i64) -> String {
     Duration::from_micros(micros).to_string()
 }
 
-/// What waits in a processor that shows events every `step_micros`.
+/// What waits in a processor that takes events in every `step_micros`.
 pub(crate) fn waiting(bytes: usize, what: &str, lateness_micros: i64, step_micros: i64) -> Memory {
     Memory::new(bytes, format!("{what} of the last {} of event time", span(lateness_micros + step_micros)))
 }

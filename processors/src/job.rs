@@ -30,13 +30,12 @@ pub struct Job {
     pub first: Option<String>,
     pub(crate) boards: Vec<BoardSpec>,
     pub(crate) engagement: Option<EngagementSpec>,
-    pub(crate) candles: Vec<CandleSpec>,
+    pub(crate) candles: Option<CandleSpec>,
     pub(crate) moderation: Option<ModerationSpec>,
 }
 
 impl Job {
-    /// The processors of one shard, with empty state: boards in the order of the configuration, engagement, candles (one
-    /// for all intervals that are shown equally often), moderation.
+    /// The processors of one shard, with empty state: boards in the order of the configuration, engagement, candles, moderation.
     #[must_use]
     pub fn build(&self) -> Vec<Box<dyn Processor>> {
         let mut processors: Vec<Box<dyn Processor>> = Vec::new();
@@ -46,7 +45,7 @@ impl Job {
         if let Some(engagement) = &self.engagement {
             processors.push(Box::new(Engagement::new(engagement.clone())));
         }
-        for candles in &self.candles {
+        if let Some(candles) = &self.candles {
             processors.push(Box::new(Candles::new(candles)));
         }
         if let Some(moderation) = &self.moderation {

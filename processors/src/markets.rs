@@ -5,7 +5,8 @@
 //! (event_time, trade_id, event_id), whatever order they came in. Sums are exact. A sum that would leave the 38 digits of
 //! its field stays at the largest number that fits (all nines): it neither wraps nor stops the job.
 //! A changed candle is shown at every multiple of `emit_every`, corrected by what came since, and once more, finally, at its
-//! end; a candle no longer than `emit_every` is shown only at its end. Of a market's closed candles the last `spike_candles` of each
+//! end; a candle no longer than `emit_every` is shown only at its end. Trades are taken in as soon as they are visible, a slice of event
+//! time at a time, so that little is left to do when a candle is to be shown. Of a market's closed candles the last `spike_candles` of each
 //! interval are kept, until it has had no trade for seven days.
 //! Does not know: which venues exist.
 
@@ -25,7 +26,7 @@ use hashbrown::{Equivalent, HashMap};
 use rustc_hash::FxBuildHasher;
 use schemas::{Event, Timestamp};
 
-use crate::pending::{Lane, Pending, lane_of};
+use crate::pending::{Lane, Pending, lane_of, slice_micros};
 use crate::processor::{Arrival, Disposition, Output, Processor};
 use crate::state::bytes::{Reader, Stored, Unreadable, put_str, stored};
 use crate::state::journal::Journal;
@@ -39,14 +40,26 @@ use past::{KEPT_MICROS, Past};
 const CANDLE_BYTES: usize = 1_400;
 const TRADE_BYTES: usize = 200;
 
-/// Candles that share a step, validated: it is the whole interval or divides it.
+/// Candles, validated: `emit_every_micros` divides every interval that is longer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CandleSpec {
     /// Their lengths in seconds, from the shortest.
     pub(crate) intervals_s: Vec<i32>,
-    /// Changed candles are shown at its multiples.
-    pub(crate) step_micros: i64,
+    pub(crate) emit_every_micros: i64,
     pub(crate) spikes: Spikes,
+}
+
+impl CandleSpec {
+    /// Each interval with its step: it is shown at multiples of that, if something came.
+    fn steps_micros(&self) -> impl Iterator<Item = (i32, i64)> {
+        let step = |interval_s: i32| (i64::from(interval_s) * 1_000_000).min(self.emit_every_micros);
+        self.intervals_s.iter().map(move |interval_s| (*interval_s, step(*interval_s)))
+    }
+
+    /// Trades are taken in at multiples of this, which divides every step.
+    fn slice_micros(&self) -> i64 {
+        slice_micros(self.steps_micros().map(|(_, step_micros)| step_micros))
+    }
 }
 
 /// A venue and a symbol. The order is that of records within a tick.
@@ -114,11 +127,15 @@ impl Equivalent<Arc<Market>> for MarketKey<'_> {
 struct Series {
     interval_s: i32,
     interval_micros: i64,
+    /// Changed candles are shown at its multiples. It divides the interval.
+    step_micros: i64,
     sampling_micros: i64,
     /// The end of the window that is open.
     window_end: Timestamp,
     /// The markets with a candle in it.
     open: Vec<Arc<Market>>,
+    /// Those of them with a trade since the last records.
+    changed: Vec<Arc<Market>>,
     /// The candles of the open window as they were saved.
     window: Journal,
     /// The pasts as they were saved.
@@ -130,14 +147,16 @@ struct Series {
 }
 
 impl Series {
-    fn new(interval_s: i32) -> Self {
+    fn new((interval_s, step_micros): (i32, i64)) -> Self {
         let interval_micros = i64::from(interval_s) * 1_000_000;
         Series {
             interval_s,
             interval_micros,
+            step_micros,
             sampling_micros: returns::step_micros(interval_micros),
             window_end: Timestamp::MIN,
             open: Vec::new(),
+            changed: Vec::new(),
             window: Journal::default(),
             past: Journal::default(),
             swept: Timestamp::MIN,
@@ -147,6 +166,13 @@ impl Series {
 
     fn window_start(&self) -> Timestamp {
         self.window_end.plus_micros(-self.interval_micros)
+    }
+
+    /// When records are due, if no further trade comes; everything before `taken_until` was taken in.
+    fn next_tick(&self, taken_until: Timestamp) -> Option<Timestamp> {
+        let is_changed = !self.changed.is_empty();
+        let changed = is_changed.then(|| tick_at_or_after(taken_until, self.step_micros));
+        changed.or_else(|| (!self.open.is_empty()).then_some(self.window_end))
     }
 }
 
@@ -167,23 +193,18 @@ impl Slot {
 struct MarketState {
     /// One for each series.
     slots: Box<[Slot]>,
-    /// Whether a trade came since the last records.
-    is_changed: bool,
     /// Whether it is among the changes that the next save writes.
     is_unsaved: bool,
 }
 
 type Markets = HashMap<Arc<Market>, MarketState, FxBuildHasher>;
 
-/// The candles of all intervals that share a step.
+/// The candles of all intervals.
 pub(crate) struct Candles {
-    step_micros: i64,
     spikes: Spikes,
     pending: Pending,
     markets: Markets,
     series: Vec<Series>,
-    /// Markets with a trade since the last records.
-    changed: Vec<Arc<Market>>,
     head: Head,
     /// Whether it was saved or restored before: until then no change is remembered, since all would be written.
     is_tracked: bool,
@@ -193,21 +214,21 @@ pub(crate) struct Candles {
 impl Candles {
     pub(crate) fn new(spec: &CandleSpec) -> Self {
         Candles {
-            step_micros: spec.step_micros,
             spikes: spec.spikes,
-            pending: Pending::new(spec.step_micros),
+            pending: Pending::new(spec.slice_micros()),
             markets: HashMap::default(),
-            series: spec.intervals_s.iter().map(|interval_s| Series::new(*interval_s)).collect(),
-            changed: Vec::new(),
+            series: spec.steps_micros().map(Series::new).collect(),
             head: Head::default(),
             is_tracked: false,
             unsaved: Vec::new(),
         }
     }
 
-    fn next_tick(&self) -> Option<Timestamp> {
-        let open = self.series.iter().filter(|series| !series.open.is_empty());
-        self.pending.first_tick().into_iter().chain(open.map(|series| series.window_end)).min()
+    /// The next instant at which trades are to be taken in or records are due.
+    fn next_instant(&self) -> Option<Timestamp> {
+        let taken_until = self.pending.taken_until();
+        let ticks = self.series.iter().filter_map(|series| series.next_tick(taken_until));
+        ticks.chain(self.pending.first_tick()).min()
     }
 
     /// Adds a trade to the open candle of every series for which it is not late: the windows before the open one are closed.
@@ -216,7 +237,7 @@ impl Candles {
             EntryRef::Occupied(entry) => entry.into_entry(),
             EntryRef::Vacant(entry) => {
                 let slots = std::iter::repeat_with(Slot::default).take(self.series.len()).collect();
-                let state = MarketState { slots, is_changed: false, is_unsaved: false };
+                let state = MarketState { slots, is_unsaved: false };
                 entry.insert_entry_with_key(Arc::new(key.into()), state).into_entry()
             }
         };
@@ -229,7 +250,9 @@ impl Candles {
             let step = (into_window / series.sampling_micros) as u64;
             if let Some(candle) = &mut slot.open {
                 candle.add(trade, quote, step);
-                candle.is_changed = true;
+                if !std::mem::replace(&mut candle.is_changed, true) {
+                    series.changed.push(Arc::clone(market));
+                }
             } else {
                 let start = series.window_start();
                 if slot.past.take_if(|past| !past.is_remembered(start)).is_some() && self.is_tracked {
@@ -237,30 +260,36 @@ impl Candles {
                 }
                 slot.open = Some(Box::new(Candle::new(trade, quote, step)));
                 series.open.push(Arc::clone(market));
+                series.changed.push(Arc::clone(market));
             }
         }
         if self.is_tracked && !std::mem::replace(&mut state.is_unsaved, true) {
             self.unsaved.push(Arc::clone(market));
         }
-        if !std::mem::replace(&mut state.is_changed, true) {
-            self.changed.push(Arc::clone(market));
-        }
     }
 
-    fn write_tick(&mut self, tick: Timestamp, out: &mut Vec<Output>) {
+    /// Takes in the trades that become visible before `instant`. No window ends before it that has a candle.
+    fn take_in(&mut self, instant: Timestamp) {
         for series in &mut self.series {
-            series.window_end = tick_at_or_after(tick, series.interval_micros);
+            series.window_end = tick_at_or_after(instant, series.interval_micros);
         }
-        let filed = self.pending.take(tick);
+        let filed = self.pending.take(instant);
         for (_, Waiting { market, trade }) in filed.iter(Waiting::get) {
             self.absorb(&market, &trade);
         }
         self.pending.reuse(filed);
-        let mut shown = std::mem::take(&mut self.changed);
-        let is_final = |series: &&mut Series| series.window_end == tick;
-        for series in self.series.iter_mut().filter(is_final) {
-            shown.append(&mut series.open);
-            series.window.clear();
+    }
+
+    /// Writes the records that are due at `tick`.
+    fn write_tick(&mut self, tick: Timestamp, out: &mut Vec<Output>) {
+        let mut shown = Vec::new();
+        let is_due = |series: &&mut Series| tick.floor(series.step_micros) == tick;
+        for series in self.series.iter_mut().filter(is_due) {
+            shown.append(&mut series.changed);
+            if series.window_end == tick {
+                shown.append(&mut series.open);
+                series.window.clear();
+            }
         }
         shown.sort_unstable();
         shown.dedup();
@@ -273,13 +302,14 @@ impl Candles {
     /// Writes the records of a market's candles that changed or end, and makes those that end its past.
     fn show(&mut self, market: &Arc<Market>, tick: Timestamp, out: &mut Vec<Output>) {
         let Some(state) = self.markets.get_mut(market) else { return };
-        state.is_changed = false;
         if self.is_tracked && !std::mem::replace(&mut state.is_unsaved, true) {
             self.unsaved.push(Arc::clone(market));
         }
         for (series, slot) in self.series.iter().zip(&mut state.slots) {
             let is_final = series.window_end == tick;
-            let Some(candle) = slot.open.as_mut().filter(|candle| is_final || candle.is_changed) else {
+            let is_due = |candle: &&mut Box<Candle>| is_final || candle.is_changed;
+            let is_step = tick.floor(series.step_micros) == tick;
+            let Some(candle) = slot.open.as_mut().filter(|candle| is_step && is_due(candle)) else {
                 continue;
             };
             candle.is_changed = false;
@@ -343,13 +373,14 @@ impl Processor for Candles {
     }
 
     fn advance(&mut self, watermark: Timestamp, out: &mut Vec<Output>) {
-        while let Some(tick) = self.next_tick().filter(|tick| *tick <= watermark) {
-            self.write_tick(tick, out);
+        while let Some(instant) = self.next_instant().filter(|instant| *instant <= watermark) {
+            self.take_in(instant);
+            self.write_tick(instant, out);
         }
     }
 
     fn name(&self) -> String {
-        format!("candles.{}", self.step_micros)
+        "candles".to_owned()
     }
 
     fn save(&mut self, prefix: &str, is_known: &dyn Fn(&str, u64) -> bool, chunks: &mut Vec<Chunk>) {

@@ -47,6 +47,17 @@ pub(crate) fn lane_of(text: &str) -> Lane {
     Id::of(text).hash() as Lane
 }
 
+/// The longest slice up to a second that divides all these steps: where a tick comes once a minute, what has become visible need not wait for it.
+pub(crate) fn slice_micros(steps_micros: impl Iterator<Item = i64>) -> i64 {
+    let divisor = |mut a: i64, mut b: i64| {
+        while b > 0 {
+            (a, b) = (b, a % b);
+        }
+        a
+    };
+    steps_micros.fold(1_000_000, divisor)
+}
+
 impl Entry {
     fn position(&self) -> (Timestamp, Topic, i64) {
         (self.visible_from, self.topic, self.offset)
@@ -83,6 +94,17 @@ impl Filed {
         let start = self.bytes.len();
         put(&mut self.bytes);
         self.entries.push(Entry { start, len: (self.bytes.len() - start) as u32, ..entry });
+    }
+
+    /// Takes over the values of another one, of other events. What is left is room.
+    fn append(&mut self, mut other: Filed) -> Filed {
+        if self.bytes.capacity() < other.bytes.capacity() {
+            std::mem::swap(self, &mut other);
+        }
+        let shift = self.bytes.len();
+        self.bytes.extend_from_slice(&other.bytes);
+        self.entries.extend(other.entries.iter().map(|entry| Entry { start: entry.start + shift, ..*entry }));
+        other
     }
 
     /// Orders the values; those of one event as they were filed.
@@ -161,6 +183,11 @@ impl Pending {
         self.by_tick.first_key_value().map(|(tick, _)| *tick)
     }
 
+    /// Everything that becomes visible before this was taken.
+    pub(crate) fn taken_until(&self) -> Timestamp {
+        self.taken_until
+    }
+
     /// How many values wait.
     pub(crate) fn len(&self) -> usize {
         self.len
@@ -180,16 +207,31 @@ impl Pending {
         Some(*tick)
     }
 
-    /// Takes out what becomes visible before `tick`, in order. It is the first tick or, where a record is due within a step, an
-    /// instant before that.
-    pub(crate) fn take(&mut self, tick: Timestamp) -> Filed {
-        self.taken_until = self.taken_until.max(tick);
-        let mut filed = if tick.floor(self.step_micros) == tick {
+    /// The first tick by which at least so many values become visible.
+    pub(crate) fn tick_with(&self, len: usize) -> Option<Timestamp> {
+        let mut sum = 0;
+        let mut slots = self.by_tick.iter();
+        let found = slots.find(|(_, slot)| {
+            sum += slot.filed.entries.len();
+            sum >= len
+        });
+        found.map(|(tick, _)| *tick)
+    }
+
+    /// Takes out what becomes visible before `instant`, in order.
+    pub(crate) fn take(&mut self, instant: Timestamp) -> Filed {
+        self.taken_until = self.taken_until.max(instant);
+        let mut filed = Filed::default();
+        while let Some(slot) = self.by_tick.first_entry().filter(|slot| *slot.key() <= instant) {
+            let (tick, slot) = slot.remove_entry();
             self.changed.remove(&tick);
-            self.by_tick.remove(&tick).map(|tick| tick.filed).unwrap_or_default()
-        } else {
-            self.take_part(tick)
-        };
+            let room = filed.append(slot.filed);
+            self.reuse(room);
+        }
+        if instant.floor(self.step_micros) != instant {
+            let part = self.take_part(instant);
+            self.reuse(filed.append(part));
+        }
         self.len -= filed.entries.len();
         filed.sort();
         filed

@@ -3,7 +3,8 @@
 //! State is a set of named chunks. A chunk's version rises whenever its content changes, so a snapshot writes only what changed
 //! since the last one: a pane that is past stays as it was written, a board of all time adds a chunk with the scores that changed.
 //!
-//! Always holds: restoring every chunk of a snapshot gives a shard that behaves, and is saved again, exactly as the saved one.
+//! Always holds: restoring every chunk of a snapshot gives a shard that behaves, and is saved again, exactly as the saved one, but for the
+//! order within the base of a [`journal`].
 //! Does not know: where chunks are stored.
 
 pub(crate) mod bytes;
@@ -15,7 +16,7 @@ use std::ops::AddAssign;
 use bytes::{Reader, Unreadable};
 
 /// The form of the chunks' bytes. It rises when an older program could not read them.
-pub const STATE_VERSION: u32 = 3;
+pub const STATE_VERSION: u32 = 4;
 
 /// A piece of state.
 #[derive(Clone, Debug, PartialEq, Eq)]

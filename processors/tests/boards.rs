@@ -12,12 +12,19 @@ use processors::Output;
 use proptest::prelude::*;
 use schemas::{Aggressor, ChatKind, Event, ReactionKind, Topic, ViewerKind};
 
+/// In this unit a tick is several slices of event time, each of which is taken in for itself.
+const SECOND: i64 = 1_000_000;
+
 /// Windows, each with how long the unit of time is, and how often records are due, in units.
 fn windows() -> impl Strategy<Value = (&'static str, i64, i64, i64, i64)> {
     prop_oneof![
         Just(("rolling", 1, 30, 10, 5)),
         Just(("rolling", 1, 20, 20, 10)),
         Just(("rolling", 1, 40, 10, 10)),
+        Just(("rolling", SECOND, 30, 10, 5)),
+        Just(("rolling", SECOND, 40, 10, 10)),
+        Just(("tumbling", SECOND, 20, 20, 10)),
+        Just(("all_time", SECOND, 0, 0, 10)),
         Just(("tumbling", 1, 20, 20, 5)),
         Just(("session", 1, 17, 0, 5)),
         Just(("session", 1, 4, 0, 10)),
@@ -64,7 +71,8 @@ fn shapes() -> impl Strategy<Value = Shape> {
         |(window, (source, item, score, groups), lateness, k, retract)| {
             // Of other windows there is no time before that is as long as they are.
             let is_rolling = matches!(window.0, "rolling" | "tumbling");
-            let window = if score == GROWTH && !is_rolling { ("rolling", 1, 30, 10, 5) } else { window };
+            let window =
+                if score == GROWTH && !is_rolling { ("rolling", window.1, 30, 10, 5) } else { window };
             let (window, unit, a, b, emit_every) = window;
             let retract = retract.filter(|_| !["trades", "viewers"].contains(&source));
             let bounds = (a, b);

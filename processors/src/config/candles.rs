@@ -2,7 +2,7 @@
 //!
 //! Always holds: an unknown key is refused; a message says what would be right. Does not know: the file, or what the keys make of the events.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
@@ -32,13 +32,13 @@ pub struct CandlesConfig {
     pub spike_factor: u32,
 }
 
-pub(super) fn validate_candles(config: &CandlesConfig, problems: &mut Problems) -> Vec<CandleSpec> {
+pub(super) fn validate_candles(config: &CandlesConfig, problems: &mut Problems) -> CandleSpec {
     problems.require(!config.intervals.is_empty(), "candles.intervals", || {
         "is empty: name at least one, such as \"1m\"".to_owned()
     });
     let is_positive = problems.require_positive(config.emit_every, "candles.emit_every".to_owned());
     let mut seen = BTreeSet::new();
-    let mut by_step: BTreeMap<i64, Vec<i32>> = BTreeMap::new();
+    let mut intervals_s = Vec::new();
     for (index, interval) in config.intervals.iter().enumerate() {
         let key = format!("candles.intervals[{index}]");
         let secs = i32::try_from(interval.micros() / 1_000_000).unwrap_or(i32::MAX);
@@ -57,9 +57,7 @@ pub(super) fn validate_candles(config: &CandlesConfig, problems: &mut Problems) 
                 "the interval",
             );
         }
-        // Those that are shown equally often share a buffer.
-        let step_micros = interval.micros().min(config.emit_every.micros());
-        by_step.entry(step_micros).or_default().push(secs);
+        intervals_s.push(secs);
     }
     problems.require(config.spike_candles <= SPIKE_CANDLES_MAX, "candles.spike_candles", || {
         format!("is {}: it goes from 0 (no comparison) to {SPIKE_CANDLES_MAX}", config.spike_candles)
@@ -68,11 +66,8 @@ pub(super) fn validate_candles(config: &CandlesConfig, problems: &mut Problems) 
         format!("is {}: it goes from 1 to {SPIKE_FACTOR_MAX}", config.spike_factor)
     });
     let spikes = Spikes { candles: config.spike_candles as usize, factor: config.spike_factor };
-    let spec = |(step_micros, mut intervals_s): (i64, Vec<i32>)| {
-        intervals_s.sort_unstable();
-        CandleSpec { intervals_s, step_micros, spikes }
-    };
-    by_step.into_iter().map(spec).collect()
+    intervals_s.sort_unstable();
+    CandleSpec { intervals_s, emit_every_micros: config.emit_every.micros(), spikes }
 }
 
 fn twenty() -> u32 {

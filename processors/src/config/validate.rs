@@ -103,7 +103,7 @@ fn second_stage(first: &str, settings: ShardSettings, boards: Vec<BoardSpec>) ->
         first: Some(first.to_owned()),
         boards,
         engagement: None,
-        candles: Vec::new(),
+        candles: None,
         moderation: None,
     }
 }
@@ -159,7 +159,7 @@ impl JobConfig {
             first: None,
             boards,
             engagement,
-            candles: candles.unwrap_or_default(),
+            candles,
             moderation,
         })
     }

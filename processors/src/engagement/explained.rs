@@ -35,7 +35,7 @@ impl EngagementSpec {
                 Memory::new(SKETCH_BYTES, "estimate of a channel's chatters or viewers beyond that"),
                 Memory::new(MESSAGE_BYTES, "message of a channel's window").at_most(self.messages_max),
                 Memory::new(COHORT_BYTES, "tick at which somebody joined a channel"),
-                waiting(WAITING_BYTES, "event", lateness_micros, self.emit_every_micros),
+                waiting(WAITING_BYTES, "event", lateness_micros, self.slice_micros()),
             ],
             records: vec![
                 rate(self.emit_every_micros, "channel"),

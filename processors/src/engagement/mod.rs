@@ -5,7 +5,8 @@
 //! the tick before; and at the end of every window in which it got one or in which a session that joined reached an age of the
 //! retention curve, finally. A channel that is merely watched, without an event, gets none. `concurrent_viewers`
 //! counts the sessions at `as_of`, the peak those at every instant of the window before `as_of` (see [`sessions`]); sessions carry
-//! over from window to window. What windows can be merged by (sketches, histograms) is in final records only.
+//! over from window to window. What windows can be merged by (sketches, histograms) is in final records only. Events are taken in
+//! as soon as they are visible, a slice of event time at a time, so that little is left to do at a tick.
 //!
 //! **Late.** An event counts in the window of its event time unless its own partition's watermark has passed that window's
 //! end. A join, heartbeat or leave still tells who is watching while its event time plus the time-out is ahead of
@@ -36,7 +37,7 @@ use rustc_hash::FxBuildHasher;
 use schemas::{EngagementResult, Event, Timestamp, ViewerKind};
 
 use crate::maps::entry_of;
-use crate::pending::{ONLY_LANE, Pending};
+use crate::pending::{ONLY_LANE, Pending, slice_micros};
 use crate::processor::{Arrival, Disposition, Output, Processor};
 use crate::state::{Chunk, StateError, StateSize};
 use crate::windows::{last_window_end, tick_at_or_after};
@@ -67,6 +68,13 @@ pub(crate) struct EngagementSpec {
     pub(crate) messages_max: usize,
     /// Sessions of a channel.
     pub(crate) sessions_max: usize,
+}
+
+impl EngagementSpec {
+    /// Events are taken in at multiples of this, which divides `emit_every_micros`.
+    fn slice_micros(&self) -> i64 {
+        slice_micros(std::iter::once(self.emit_every_micros))
+    }
 }
 
 /// When to look, which channel, which session. The earliest first.
@@ -128,11 +136,12 @@ pub(crate) struct Engagement {
     /// One entry for each cohort.
     anniversaries: BinaryHeap<Reverse<Anniversary>>,
     window_end: Timestamp,
-    /// Channels with a record in the open window, or one at its end.
+    /// Channels with a record in the open window, at the next tick, or at its end.
     active: BTreeSet<Arc<str>>,
-    /// Channels that changed since the last tick.
+    /// Those of them that changed since the last tick.
     changed: BTreeSet<Arc<str>>,
-    last_tick: Timestamp,
+    /// Everything before this was taken in.
+    as_of: Timestamp,
     held: Held,
     saved: Saved,
 }
@@ -140,46 +149,63 @@ pub(crate) struct Engagement {
 impl Engagement {
     pub(crate) fn new(spec: EngagementSpec) -> Self {
         Engagement {
-            pending: Pending::new(spec.emit_every_micros),
+            pending: Pending::new(spec.slice_micros()),
             channels: HashMap::default(),
             time_outs: BinaryHeap::new(),
             anniversaries: BinaryHeap::new(),
             window_end: Timestamp::MIN,
             active: BTreeSet::new(),
             changed: BTreeSet::new(),
-            last_tick: Timestamp::MIN,
+            as_of: Timestamp::MIN,
             held: Held::default(),
             saved: Saved::default(),
             spec,
         }
     }
 
-    fn next_tick(&self) -> Option<Timestamp> {
-        let silence = self.time_outs.peek();
-        let silence = silence.map(|Reverse((at, ..))| tick_at_or_after(*at, self.spec.emit_every_micros));
+    /// The next instant at which events are to be taken in or records are due.
+    fn next_instant(&self) -> Option<Timestamp> {
+        let tick = |instant| tick_at_or_after(instant, self.spec.emit_every_micros);
+        let silence = self.time_outs.peek().map(|Reverse((at, ..))| tick(*at));
         let anniversary = self.anniversaries.peek().map(|Reverse((at, ..))| *at);
+        let changed = (!self.changed.is_empty()).then(|| tick(self.as_of));
         let end = (!self.active.is_empty()).then_some(self.window_end);
-        self.pending.first_tick().into_iter().chain(silence).chain(anniversary).chain(end).min()
+        let ticks = silence.into_iter().chain(anniversary).chain(changed).chain(end);
+        ticks.chain(self.pending.first_tick()).min()
     }
 
-    fn write_tick(&mut self, tick: Timestamp, out: &mut Vec<Output>) {
-        let end = tick_at_or_after(tick, self.spec.window_micros);
+    /// Takes in what becomes visible before `instant`, and who falls silent until then. No record is due before it.
+    fn take_in(&mut self, instant: Timestamp) {
+        let end = tick_at_or_after(instant, self.spec.window_micros);
         if end != self.window_end {
             self.window_end = end;
             let start = end.plus_micros(-self.spec.window_micros);
             self.channels.values_mut().for_each(|channel| channel.sessions.begin_window(start));
         }
-        let filed = self.pending.take(tick);
+        let tick = tick_at_or_after(instant, self.spec.emit_every_micros);
+        let filed = self.pending.take(instant);
         for (visible_from, waiting) in filed.iter(Waiting::get) {
             self.time_out_until(visible_from);
-            self.take_in(visible_from, &waiting, tick);
+            self.take_in_one(visible_from, &waiting, tick);
         }
         self.pending.reuse(filed);
-        self.time_out_until(tick);
+        self.time_out_until(instant);
+        self.as_of = instant;
+    }
+
+    /// The next tick shows the channel.
+    fn show_next(&mut self, channel_id: &Arc<str>) {
+        if !self.changed.contains(channel_id) {
+            self.changed.insert(Arc::clone(channel_id));
+            self.active.insert(Arc::clone(channel_id));
+        }
+    }
+
+    /// Writes the records that are due at `tick`.
+    fn write_tick(&mut self, tick: Timestamp, out: &mut Vec<Output>) {
+        let end = self.window_end;
         self.reach_ages(tick);
-        self.last_tick = tick;
         let changed = std::mem::take(&mut self.changed);
-        self.active.extend(changed.iter().map(Arc::clone));
         let is_final = tick == end;
         for channel_id in if is_final { std::mem::take(&mut self.active) } else { changed } {
             let Some(channel) = self.channels.get_mut(&channel_id) else { continue };
@@ -202,7 +228,7 @@ impl Engagement {
     }
 
     /// Takes in an event that becomes visible, for the records of `tick`.
-    fn take_in(&mut self, visible_from: Timestamp, waiting: &Waiting<'_>, tick: Timestamp) {
+    fn take_in_one(&mut self, visible_from: Timestamp, waiting: &Waiting<'_>, tick: Timestamp) {
         let (channel_id, channel) = entry_of(&mut self.channels, waiting.channel_id, Channel::default);
         let channel_id = &Arc::clone(channel_id);
         self.held -= channel.held();
@@ -220,12 +246,11 @@ impl Engagement {
             };
             self.hear(channel_id, viewer, &report);
         }
-        if let Some(channel) = self.channels.get(channel_id) {
+        if let Some(channel) = self.channels.get_mut(channel_id) {
             self.held += channel.held();
+            self.saved.note_channel(channel_id, &mut channel.is_unsaved);
         }
-        if !self.changed.contains(channel_id) {
-            self.changed.insert(Arc::clone(channel_id));
-        }
+        self.show_next(channel_id);
     }
 
     /// Takes in that a session was heard of.
@@ -277,11 +302,11 @@ impl Engagement {
                     {
                         self.saved.note_cohort(&channel_id, join);
                     }
-                    self.changed.insert(channel_id);
+                    self.saved.note_channel(&channel_id, &mut channel.is_unsaved);
+                    self.show_next(&channel_id);
                 }
                 Expiry::Forgotten => {
-                    let is_shown = self.active.contains(&channel_id) || self.changed.contains(&channel_id);
-                    if channel.is_over() && !is_shown {
+                    if channel.is_over() && !self.active.contains(&channel_id) {
                         self.saved.note_channel(&channel_id, &mut channel.is_unsaved);
                         self.channels.remove(&channel_id);
                     }
@@ -341,8 +366,11 @@ impl Processor for Engagement {
     }
 
     fn advance(&mut self, watermark: Timestamp, out: &mut Vec<Output>) {
-        while let Some(tick) = self.next_tick().filter(|tick| *tick <= watermark) {
-            self.write_tick(tick, out);
+        while let Some(instant) = self.next_instant().filter(|instant| *instant <= watermark) {
+            self.take_in(instant);
+            if instant.floor(self.spec.emit_every_micros) == instant {
+                self.write_tick(instant, out);
+            }
         }
     }
 
@@ -360,10 +388,10 @@ impl Processor for Engagement {
 
     fn query_engagement(&self, channel_id: &str) -> Option<EngagementResult> {
         let channel = self.channels.get(channel_id)?;
-        let is_over = self.last_tick == self.window_end;
+        let is_over = self.as_of == self.window_end;
         let end =
             if is_over { self.window_end.plus_micros(self.spec.window_micros) } else { self.window_end };
-        let mut record = self.spec.record(channel_id, channel, self.last_tick, end);
+        let mut record = self.spec.record(channel_id, channel, self.as_of, end);
         if is_over {
             // The next window has begun with those who are watching.
             record.peak_concurrent_viewers = record.concurrent_viewers;

@@ -1,7 +1,7 @@
 //! Engagement as chunks.
 //!
 //! `head` is small; `pending/` has the events that wait; `channels/` a record for every channel (`c`), session (`s`) and cohort (`j`);
-//! `window/` what every channel's open window counts (`c`), its distinct names (`0`, `1`) and its messages (`m`), and is empty when
+//! `window/` what every channel's open window counts and whether the next tick shows it (`c`), its distinct names (`0`, `1`) and its messages (`m`), and is empty when
 //! a window has ended. A chatter is known by the messages, but for one of whom a message is not remembered.
 //!
 //! Always holds: what changes for every channel when a window begins is not written for each: a channel's record says to which window
@@ -80,6 +80,7 @@ impl Engagement {
         let (changed, window) = self.take_unsaved();
         let is_tracked = std::mem::replace(&mut self.saved.is_tracked, true);
         let (saved, known, active, end) = (&mut self.saved, &self.channels, &self.active, self.window_end);
+        let is_due = |channel_id| self.changed.contains(channel_id);
         let changed = is_tracked.then_some(changed);
         saved.channels.save(&format!("{prefix}/channels"), is_known, chunks, changed, |all| {
             for (channel_id, channel) in known {
@@ -95,12 +96,12 @@ impl Engagement {
         let changed = is_tracked.then_some(window);
         saved.window.save(&format!("{prefix}/window"), is_known, chunks, changed, |all| {
             for (channel_id, channel) in active.iter().filter_map(|id| known.get_key_value(id)) {
-                put_counts(channel_id, channel, all);
+                put_counts(channel_id, channel, is_due(channel_id), all);
                 channel.counts.pieces().for_each(|piece| put_piece(channel_id, piece, &channel.counts, all));
             }
         });
         saved.head.save(format!("{prefix}/head"), is_known, chunks, |out| {
-            self.last_tick.put(out);
+            self.as_of.put(out);
             self.window_end.put(out);
             self.pending.put_head(out);
             saved.channels.put_head(out);
@@ -117,7 +118,7 @@ impl Engagement {
                     channel.is_unsaved = false;
                     put_channel(&channel_id, channel, self.window_end, &mut channels);
                     if self.active.contains(&channel_id) {
-                        put_counts(&channel_id, channel, &mut window);
+                        put_counts(&channel_id, channel, self.changed.contains(&channel_id), &mut window);
                     }
                 }
                 None => channels.remove(|key| put_key(b'c', &channel_id, &(), key)),
@@ -153,7 +154,7 @@ impl Engagement {
     ) -> Result<(), StateError> {
         let mut saved = Saved { is_tracked: true, ..Saved::default() };
         (saved.channels, saved.window) = saved.head.restore(&format!("{prefix}/head"), chunks, |head| {
-            (self.last_tick, self.window_end) = (head.get()?, head.get()?);
+            (self.as_of, self.window_end) = (head.get()?, head.get()?);
             self.pending.get_head(head)?;
             Ok((Journal::get_head(head)?, Journal::get_head(head)?))
         })?;
@@ -215,9 +216,13 @@ impl Engagement {
         let channel = value_of(&mut self.channels, &channel_id);
         match (kind, value) {
             (b'c', Some(value)) => {
-                let (revision, counts): (i64, Counts) = value.get()?;
-                channel.revision = revision;
-                channel.counts.restore_sums(counts);
+                channel.revision = value.get()?;
+                if value.get()? {
+                    self.changed.insert(Arc::clone(&channel_id));
+                } else {
+                    self.changed.remove(&channel_id);
+                }
+                channel.counts.restore_sums(value.get()?);
                 self.active.insert(channel_id);
             }
             (b'0', Some(_)) => channel.counts.restore_name(Piece::Chatter(key.get()?)),
@@ -243,7 +248,7 @@ impl Engagement {
             }
             for (join, _) in channel.cohorts.iter() {
                 let ages = self.spec.retention_ages_micros.iter().map(|age| join.plus_micros(*age));
-                if let Some(due) = ages.filter(|due| *due > self.last_tick).min() {
+                if let Some(due) = ages.filter(|due| *due > self.as_of).min() {
                     self.anniversaries.push(Reverse((due, Arc::clone(channel_id), join)));
                 }
             }
@@ -275,11 +280,12 @@ fn put_channel(channel_id: &str, channel: &Channel, window_end: Timestamp, out: 
     );
 }
 
-fn put_counts(channel_id: &str, channel: &Channel, out: &mut Entries) {
+fn put_counts(channel_id: &str, channel: &Channel, is_due: bool, out: &mut Entries) {
     out.put(
         |key| put_key(b'c', channel_id, &(), key),
         |value| {
             channel.revision.put(value);
+            is_due.put(value);
             channel.counts.put(value);
         },
     );

@@ -16,12 +16,14 @@ use crate::maps::entry_of;
 use crate::windows::{Span, tick_at_or_after};
 
 impl Board {
-    /// Takes in what becomes visible before `tick`. Records of sessions that end meanwhile go to `out`.
-    pub(super) fn take_in(&mut self, tick: Timestamp, out: &mut Vec<LeaderboardResult>) {
+    /// Takes in what becomes visible before `instant`. Records of sessions that end meanwhile go to `out`: of boards of sessions, the
+    /// instant is a tick.
+    pub(super) fn take_in(&mut self, instant: Timestamp, out: &mut Vec<LeaderboardResult>) {
         self.rules.is_tracked = self.saved.is_tracked();
+        self.roll(instant);
         let is_first = self.spec.stage == Stage::First;
         let mut merges = Vec::new();
-        let filed = self.pending.take(tick);
+        let filed = self.pending.take(instant);
         for (visible_from, change) in filed.iter(Change::get) {
             match change {
                 Change::Add(contribution) if is_first => {
@@ -31,13 +33,13 @@ impl Board {
                     }
                 }
                 Change::Add(contribution) => {
-                    self.close_if_over(contribution.group, visible_from, tick, out);
+                    self.close_if_over(contribution.group, visible_from, instant, out);
                     self.add(&contribution);
                 }
                 Change::Merge(merge) => merges.push(merge),
                 Change::TakeBack(retraction) => {
                     for name in self.groups_of(retraction.channel) {
-                        self.close_if_over(&name, visible_from, tick, out);
+                        self.close_if_over(&name, visible_from, instant, out);
                         self.take_back(&name, &retraction.what);
                         if is_first {
                             self.note_losses(&name);
@@ -48,10 +50,32 @@ impl Board {
         }
         self.merge(merges);
         self.pending.reuse(filed);
+        self.settle();
+        self.as_of = instant;
         while let Some(Reverse(oldest)) = self.oldest.peek()
             && self.first_message(oldest).is_none()
         {
             self.oldest.pop();
+        }
+    }
+
+    /// Puts the places of all groups in order in which something changed.
+    fn settle(&mut self) {
+        let is_over = |group: &Group| group.is_empty() && group.revision == 0 && !group.is_changed;
+        let mut is_any_over = false;
+        for name in std::mem::take(&mut self.touched) {
+            let Some(group) = self.groups.get_mut(&name) else { continue };
+            group.is_touched = false;
+            group.settle(self.spec.k, self.rules);
+            if !group.is_changed {
+                group.drop_gone();
+                is_any_over |= is_over(group);
+            }
+            count(&mut self.item_count, &mut self.entry_count, group);
+            self.saved.note_group(&name, group);
+        }
+        if is_any_over {
+            self.drop_groups(is_over);
         }
     }
 
@@ -115,9 +139,7 @@ impl Board {
             }
         }
         count(&mut self.item_count, &mut self.entry_count, group);
-        if !std::mem::replace(&mut group.is_changed, true) {
-            self.changed.push(Arc::clone(name));
-        }
+        note_change(&mut self.changed, &mut self.touched, name, group);
         true
     }
 
@@ -131,8 +153,8 @@ impl Board {
 
     fn take_back(&mut self, name: &Arc<str>, what: &Retracted<'_>) {
         let Some(group) = self.groups.get_mut(name) else { return };
-        if group.take_back(what, self.rules) && !std::mem::replace(&mut group.is_changed, true) {
-            self.changed.push(Arc::clone(name));
+        if group.take_back(what, self.rules) {
+            note_change(&mut self.changed, &mut self.touched, name, group);
         }
         count(&mut self.item_count, &mut self.entry_count, group);
     }
@@ -180,7 +202,8 @@ impl Board {
         let closing_tick = tick_at_or_after(session.end, self.spec.emit_every_micros);
         let Some((name, mut group)) = self.groups.remove_entry(name) else { return };
         self.closing.remove(&(closing_tick, Arc::clone(&name)));
-        group.settle(self.spec.k);
+        group.settle(self.spec.k, self.rules);
+        group.drop_gone();
         if group.is_changed || !group.is_empty() {
             group.revision += 1;
             out.push(LeaderboardResult { is_final: true, ..self.record(tick, &name, &group) });
@@ -188,6 +211,21 @@ impl Board {
         self.item_count -= group.counted.0;
         self.entry_count -= group.counted.1;
         self.saved.note_dropped(&name, &group);
+    }
+}
+
+/// A group changed: its places are to be put in order, and the next tick shows it.
+pub(super) fn note_change(
+    changed: &mut Vec<Arc<str>>,
+    touched: &mut Vec<Arc<str>>,
+    name: &Arc<str>,
+    group: &mut Group,
+) {
+    if !std::mem::replace(&mut group.is_touched, true) {
+        touched.push(Arc::clone(name));
+    }
+    if !std::mem::replace(&mut group.is_changed, true) {
+        changed.push(Arc::clone(name));
     }
 }
 

@@ -1,7 +1,7 @@
 //! One group's scores in the window that is open: who stands where.
 //!
-//! Always holds: an item is ranked if and only if its score is above zero, and of growths kept while anything counts; after [`Group::settle`] the places are in
-//! order; the total is the sum of all scores; `entries` counts items, cells, users in cells, messages and bans.
+//! Always holds: an item is ranked if and only if its score is above zero, and of growths kept while anything counts; what has lost all is
+//! kept until the next record; after [`Group::settle`] the places are in order; the total is the sum of all scores; `entries` counts items, cells, users in cells, messages and bans.
 //!
 //! **The order.** By score, the highest first. Among equals, by who reached that score first: of sums, the event time of the
 //! latest event that counted for the item since it has been on the board; of distinct users, that of the latest event that
@@ -60,8 +60,11 @@ struct Item {
     score: i128,
     reached: Timestamp,
     label: Option<Arc<str>>,
-    /// In which of the group's rankings it was last, and its rank there.
-    last_rank: Option<(u32, i32)>,
+    /// The tick of the last record on which it was, and its rank there; zero if it never was.
+    ranked_at: Timestamp,
+    rank: i32,
+    /// While it is among those that had lost all since the last record, the tick of that; otherwise [`Timestamp::MAX`].
+    gone_since: Timestamp,
     /// Of distinct users in a window of several panes: in how many of them each is.
     users: Option<Box<ByName<u32>>>,
     /// Of a growth: what it compares.
@@ -78,7 +81,9 @@ impl Item {
             score: 0,
             reached,
             label,
-            last_rank: None,
+            ranked_at: Timestamp::MIN,
+            rank: 0,
+            gone_since: Timestamp::MAX,
             users: None,
             counts: None,
             is_touched: false,
@@ -136,6 +141,13 @@ impl Item {
         self.score = growth.units(**counts);
     }
 
+    /// The next save is to write it.
+    fn note_unsaved(&mut self, key: &Arc<str>, unsaved: &mut Vec<Arc<str>>, rules: Rules) {
+        if rules.is_tracked && !std::mem::replace(&mut self.is_unsaved, true) {
+            unsaved.push(Arc::clone(key));
+        }
+    }
+
     /// Whether nothing of it is left.
     fn is_gone(&self) -> bool {
         self.score <= 0 && self.counts.as_ref().is_none_or(|counts| counts.is_nothing())
@@ -166,14 +178,16 @@ pub(super) struct Group {
     ranked: usize,
     panes: BTreeMap<Timestamp, Pane>,
     votes: ByName<Vote>,
-    /// Items that are to be moved in the front, or to be removed.
+    /// Items that are to be moved in the front.
     touched: Vec<Touched>,
+    /// Items that had lost all at some time since the last record.
+    gone: Vec<Arc<str>>,
     unsaved: Vec<Arc<str>>,
     total: i128,
     /// What was taken back since somebody looked: of which pane and item, and how much of the score.
     pub(super) losses: Vec<(Timestamp, Arc<str>, i128)>,
-    /// How often ranks were remembered.
-    rankings: u32,
+    /// The tick of the last record.
+    ranked_at: Option<Timestamp>,
     /// The open session.
     pub(super) session: Option<Span>,
     /// Records written for the open window.
@@ -182,6 +196,8 @@ pub(super) struct Group {
     pub(super) recorded_end: Option<Timestamp>,
     /// Whether something changed since the last record.
     pub(super) is_changed: bool,
+    /// Whether its places are to be put in order.
+    pub(super) is_touched: bool,
     /// Whether it is among the changes that the next save writes.
     pub(super) is_unsaved: bool,
     /// Items, cells, users in cells, messages and bans.
@@ -274,9 +290,7 @@ impl Group {
         }
         let (before, placed) = (item.score, item.placing());
         item.add(gain, gained, rules);
-        if rules.is_tracked && !std::mem::replace(&mut item.is_unsaved, true) {
-            self.unsaved.push(Arc::clone(key));
-        }
+        item.note_unsaved(key, &mut self.unsaved, rules);
         let score = item.score;
         touch(&self.front, &mut self.touched, key, item, placed);
         self.count_score(before, score);
@@ -335,18 +349,39 @@ impl Group {
         self.count_score(before, score);
     }
 
+    /// The tick of the last record; [`Timestamp::MIN`] before the first.
+    fn last_record(&self) -> Timestamp {
+        self.ranked_at.unwrap_or(Timestamp::MIN)
+    }
+
     /// Brings the order up to date with the scores, for a board of `k` places.
-    pub(super) fn settle(&mut self, k: usize) {
+    pub(super) fn settle(&mut self, k: usize, rules: Rules) {
+        let last_record = self.last_record();
         for Touched { item: key, placed } in self.touched.drain(..) {
             let Some(item) = self.items.get_mut(&key) else { continue };
             item.is_touched = false;
             self.front.move_item(&key, placed, item.placing());
             if item.is_gone() {
-                self.items.remove(&key);
-                self.entries -= 1;
+                item.note_unsaved(&key, &mut self.unsaved, rules);
+                if std::mem::replace(&mut item.gone_since, last_record) != last_record {
+                    self.gone.push(key);
+                }
             }
         }
         self.resize_front(k);
+    }
+
+    /// Forgets the items of which nothing is left when a record is due.
+    pub(super) fn drop_gone(&mut self) {
+        for key in self.gone.drain(..) {
+            let Some(item) = self.items.get_mut(&key) else { continue };
+            if item.is_gone() {
+                self.items.remove(&key);
+                self.entries -= 1;
+            } else {
+                item.gone_since = Timestamp::MAX;
+            }
+        }
     }
 
     fn resize_front(&mut self, k: usize) {
@@ -356,28 +391,30 @@ impl Group {
 
     /// The first `k` places, with the ranks that were last remembered.
     pub(super) fn top(&self, k: usize, scale: u32) -> Vec<LeaderboardEntry> {
+        let last_record = self.last_record();
         let mut entries = Vec::with_capacity(k.min(self.ranked));
         for (place, rank) in self.front.iter().take(k).zip(1..) {
             let item = self.items.get(&place.item);
             let label = item.and_then(|item| item.label.as_ref());
-            let last_rank = item.and_then(|item| item.last_rank);
+            let ranked = item.filter(|item| item.rank > 0 && item.ranked_at == last_record);
             entries.push(LeaderboardEntry {
                 rank,
                 item: Arc::clone(&place.item),
                 label: Arc::clone(label.unwrap_or(&place.item)),
                 score: to_amount(place.score.0, scale),
-                previous_rank: last_rank.filter(|(ranking, _)| *ranking == self.rankings).map(|(_, rank)| rank),
+                previous_rank: ranked.map(|item| item.rank),
             });
         }
         entries
     }
 
-    /// The first `k` ranks are the previous ones of the next record.
-    pub(super) fn remember_ranks(&mut self, k: usize) {
-        self.rankings += 1;
+    /// The first `k` ranks, of the record at `tick`, are the previous ones of the next record.
+    pub(super) fn remember_ranks(&mut self, k: usize, tick: Timestamp, rules: Rules) {
+        self.ranked_at = Some(tick);
         for (place, rank) in self.front.iter().take(k).zip(1..) {
             if let Some(item) = self.items.get_mut(&place.item) {
-                item.last_rank = Some((self.rankings, rank));
+                (item.ranked_at, item.rank) = (tick, rank);
+                item.note_unsaved(&place.item, &mut self.unsaved, rules);
             }
         }
     }

@@ -20,10 +20,11 @@ use std::sync::Arc;
 use schemas::{BoardPartial, Event, Freshness, PartialKind, PartialScore, Quote, Timestamp};
 
 use super::cell::{Scoring, is_before};
+use super::changes::{count, note_change};
 use super::contributions::{Change, Contribution};
 use super::scores::scale;
 use super::window::{Standing, Window};
-use super::{Board, BoardSpec, count};
+use super::{Board, BoardSpec};
 use crate::maps::{ByName, value_of};
 use crate::processor::{Arrival, Disposition, Output};
 use crate::state::bytes::{Reader, Stored, Unreadable, put_optional_str, put_str};
@@ -300,10 +301,8 @@ impl Board {
             let pane = self.pane_of(merge.lost_at);
             self.saved.note(pane);
             let Some((name, group)) = self.groups.get_key_value_mut(merge.group) else { continue };
-            if group.lose_part(pane, merge.item, merge.lost, self.rules)
-                && !std::mem::replace(&mut group.is_changed, true)
-            {
-                self.changed.push(Arc::clone(name));
+            if group.lose_part(pane, merge.item, merge.lost, self.rules) {
+                note_change(&mut self.changed, &mut self.touched, name, group);
             }
             count(&mut self.item_count, &mut self.entry_count, group);
         }

@@ -3,11 +3,11 @@
 //! `head` is small and has the clock of the board and the list of its chunks; `pending/` has the changes that wait; `items/` a record
 //! for every group (`g`) and item (`i`); `pane.START/` what one pane holds: cells, their users, messages.
 //!
-//! Always holds: groups and items that are gone leave stale records behind; what tells is the window to which a group's last record
-//! belongs, whether its session is over, and whether an item has a cell. Does not know: how a group keeps its items.
+//! Always holds: what is gone leaves stale records behind: items without a cell, items and panes of a group without a record.
+//! Does not know: how a group keeps its items.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use schemas::Timestamp;
@@ -65,6 +65,7 @@ impl Saved {
     /// A group is gone.
     pub(super) fn note_dropped(&mut self, name: &Arc<str>, group: &Group) {
         if self.is_tracked {
+            self.groups.push(Arc::clone(name));
             self.dropped.extend(group.saved_keys().map(|(start, key)| (Arc::clone(name), start, key)));
         }
     }
@@ -111,7 +112,7 @@ impl Board {
             });
         }
         saved.head.save(format!("{prefix}/head"), is_known, chunks, |out| {
-            self.last_tick.put(out);
+            self.as_of.put(out);
             self.window.put(out);
             self.last_message.put(out);
             self.forgotten.put(out);
@@ -133,7 +134,10 @@ impl Board {
             panes.entry(start).or_default().remove(|bytes| key.put(&name, bytes));
         }
         for name in std::mem::take(&mut self.saved.groups) {
-            let Some(group) = self.groups.get_mut(&name) else { continue };
+            let Some(group) = self.groups.get_mut(&name) else {
+                items.remove(|key| put_group_key(&name, key));
+                continue;
+            };
             group.is_unsaved = false;
             put_group(&name, group, &mut items);
             group.put_unsaved_items(&name, &mut items);
@@ -155,7 +159,7 @@ impl Board {
         let mut saved = Saved { is_tracked: true, ..Saved::default() };
         let head_name = format!("{prefix}/head");
         (saved.items, saved.panes) = saved.head.restore(&head_name, chunks, |head| {
-            (self.last_tick, self.window) = (head.get()?, head.get()?);
+            (self.as_of, self.window) = (head.get()?, head.get()?);
             (self.last_message, self.forgotten) = (head.get()?, head.get()?);
             self.pending.get_head(head)?;
             let items = Journal::get_head(head)?;
@@ -165,17 +169,20 @@ impl Board {
         let groups = &self.spec.groups;
         let lane = |reader: &mut Reader<'_>| Change::get(reader).map(|change| change.lane(groups));
         self.pending.restore(prefix, chunks, lane)?;
+        let mut known = BTreeSet::new();
         saved.items.restore(&format!("{prefix}/items"), chunks, |key, value| {
-            let value = value.ok_or(Unreadable("lacks a value"))?;
-            match key.take(1)?[0] {
-                GROUP_KEY => {
-                    let group = self.group(key.str()?);
-                    (group.revision, group.recorded_end) = (value.get()?, value.get()?);
-                    group.session = value.get()?;
+            match (key.take(1)?[0], key.str()?, value) {
+                (GROUP_KEY, name, Some(value)) => {
+                    known.insert(name.to_owned());
+                    self.group(name).restore(value)
+                }
+                (GROUP_KEY, name, None) => {
+                    known.remove(name);
+                    self.groups.remove(name);
                     Ok(())
                 }
-                ITEM_KEY => self.group(key.str()?).restore_item(text(key.rest())?, value),
-                _ => Err(Unreadable("holds a key that is none")),
+                (ITEM_KEY, name, Some(value)) => self.group(name).restore_item(text(key.rest())?, value),
+                _ => Err(Unreadable("holds a key that is none, or lacks a value")),
             }
         })?;
         let scoring = self.rules.scoring;
@@ -185,6 +192,7 @@ impl Board {
                 self.group(key.str()?).restore_pane(*start, mark, key, value, scoring)
             })?;
         }
+        self.groups.retain(|name, _| known.contains(&**name));
         saved.last_message = self.last_message;
         self.saved = saved;
         self.restored().map_err(|problem| StateError::unreadable(&head_name, &problem))
@@ -196,8 +204,6 @@ impl Board {
 
     /// Finds again what follows from what was read.
     fn restored(&mut self) -> Result<(), Unreadable> {
-        let is_open = self.window.is_some_and(|window| self.last_tick < window.end);
-        let is_forever = self.spec.window.is_forever();
         let window_end = self.window.map(|window| window.end);
         self.note_window_start();
         for (name, group) in &mut self.groups {
@@ -209,12 +215,10 @@ impl Board {
             if group.recorded_end != window_end {
                 group.revision = 0;
             }
+            if group.is_changed {
+                self.changed.push(Arc::clone(name));
+            }
         }
-        let last_tick = self.last_tick;
-        self.groups.retain(|_, group| match group.session {
-            Some(session) => session.end > last_tick,
-            None => !group.is_empty() || is_forever || (is_open && group.recorded_end == window_end),
-        });
         let closing_tick = |end| tick_at_or_after(end, self.spec.emit_every_micros);
         let closing = self
             .groups
@@ -231,16 +235,11 @@ fn pane_prefix(prefix: &str, start: Timestamp) -> String {
     format!("{prefix}/pane.{}", start.micros())
 }
 
+fn put_group_key(name: &str, key: &mut Vec<u8>) {
+    key.push(GROUP_KEY);
+    put_str(key, name);
+}
+
 fn put_group(name: &str, group: &Group, out: &mut Entries) {
-    out.put(
-        |key| {
-            key.push(GROUP_KEY);
-            put_str(key, name);
-        },
-        |value| {
-            group.revision.put(value);
-            group.recorded_end.put(value);
-            group.session.put(value);
-        },
-    );
+    out.put(|key| put_group_key(name, key), |value| group.put(value));
 }

@@ -7,6 +7,7 @@ use super::group::Rules;
 use super::growth::Growth;
 use super::window::Window;
 use crate::config::{BoardFilter, BoardGroup, BoardItem, BoardScore, BoardSource};
+use crate::pending::slice_micros;
 
 /// What of the way from events to records is done in one place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +71,16 @@ impl BoardSpec {
             keeps_losses: self.stage == Stage::First,
             growth: self.growth.filter(|_| self.stage != Stage::First),
             is_tracked: false,
+        }
+    }
+
+    /// What becomes visible may be taken in at multiples of this, which divides `emit_every_micros`. Sessions end by what the tick says, and
+    /// between two stages there is nothing but what a tick says.
+    pub(super) fn slice_micros(&self) -> i64 {
+        if self.stage == Stage::Only && !matches!(self.window, Window::Session { .. }) {
+            slice_micros(std::iter::once(self.emit_every_micros))
+        } else {
+            self.emit_every_micros
         }
     }
 

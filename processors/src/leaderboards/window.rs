@@ -34,11 +34,6 @@ pub(super) enum Standing {
 }
 
 impl Window {
-    /// Whether groups are kept for good.
-    pub(super) fn is_forever(&self) -> bool {
-        *self == Window::AllTime
-    }
-
     /// A rolling window together with the time before it that a growth looks back to.
     pub(crate) fn with_time_before(self, growth: Option<Growth>) -> Window {
         match (self, growth) {

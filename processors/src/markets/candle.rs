@@ -126,10 +126,25 @@ pub(super) struct Candle {
     pub(super) is_changed: bool,
 }
 
-// It is saved between ticks, when it has not changed since its record.
-stored!(Candle {
-    first, last, open, close, high, low, all, quote_volume, taker_buy, taker_sell, ids, duplicates, largest, revision,
-} .. { samples, is_changed });
+stored!(
+    Candle {
+        first,
+        last,
+        open,
+        close,
+        high,
+        low,
+        all,
+        quote_volume,
+        taker_buy,
+        taker_sell,
+        ids,
+        duplicates,
+        largest,
+        revision,
+        is_changed,
+    }..{ samples }
+);
 
 impl Candle {
     /// A candle of one trade; see [`Candle::add`].

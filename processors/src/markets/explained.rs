@@ -12,8 +12,8 @@ impl CandleSpec {
         let lengths_micros = || self.intervals_s.iter().map(|interval_s| i64::from(*interval_s) * 1_000_000);
         let intervals: Vec<String> = lengths_micros().map(span).collect();
         let mut records = Vec::new();
-        if lengths_micros().any(|length_micros| length_micros > self.step_micros) {
-            records.push(rate(self.step_micros, "market and interval"));
+        if lengths_micros().any(|length_micros| length_micros > self.emit_every_micros) {
+            records.push(rate(self.emit_every_micros, "market and interval"));
         }
         records.push("one at the end of each candle".to_owned());
         let open = format!(
@@ -34,7 +34,7 @@ impl CandleSpec {
             keeps: vec![open, closed],
             memory: vec![
                 Memory::new(CANDLE_BYTES * self.intervals_s.len(), "market"),
-                waiting(TRADE_BYTES, "trade", lateness_micros, self.step_micros),
+                waiting(TRADE_BYTES, "trade", lateness_micros, self.slice_micros()),
             ],
             records,
         }

@@ -4,7 +4,7 @@
 //! the open candles, and under the same market every sampled price of its own, so that a long candle is not written again for each
 //! new one; `INTERVAL/past/` what is known of closed candles.
 //!
-//! Always holds: it is called between ticks, when no candle has changed since its record. Does not know: what the figures mean.
+//! Does not know: what the figures mean.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -136,10 +136,14 @@ impl Candles {
             }
         }
         for (market, slots) in markets {
-            for (series, _) in self.series.iter_mut().zip(&slots).filter(|(_, slot)| slot.open.is_some()) {
+            for (series, slot) in self.series.iter_mut().zip(&slots) {
+                let Some(candle) = &slot.open else { continue };
                 series.open.push(Arc::clone(&market));
+                if candle.is_changed {
+                    series.changed.push(Arc::clone(&market));
+                }
             }
-            self.markets.insert(market, MarketState { slots, is_changed: false, is_unsaved: false });
+            self.markets.insert(market, MarketState { slots, is_unsaved: false });
         }
         Ok(())
     }

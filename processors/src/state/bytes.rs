@@ -138,6 +138,16 @@ impl Stored for i64 {
     }
 }
 
+impl Stored for i32 {
+    fn put(&self, out: &mut Vec<u8>) {
+        i64::from(*self).put(out);
+    }
+
+    fn get(reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
+        i32::try_from(i64::get(reader)?).map_err(|_| Unreadable("holds a number that does not fit"))
+    }
+}
+
 impl Stored for () {
     fn put(&self, _: &mut Vec<u8>) {}
 

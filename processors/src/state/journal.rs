@@ -6,7 +6,7 @@
 //! never more runs than the logarithm of the base's length, and each change is written a logarithmic number of times.
 //!
 //! Always holds: base, then runs from the oldest, the later value counting, give the table as of the last save. The bytes of
-//! the runs are kept in memory (half of the encoded base at most), those of the base are not. A run that the caller lost is
+//! the runs are kept in memory (half as much as the base's keys and values at most), those of the base are not. A run that the caller lost is
 //! handed out again; if it lost the base, everything is written anew. The content of a name and version never changes.
 //! Does not know: what keys and values mean.
 
@@ -231,12 +231,13 @@ impl Journal {
     }
 
     fn rewrite(&mut self, prefix: &str, entries: Entries, chunks: &mut Vec<Chunk>) {
+        // Whatever the order, which decides how much keys are shortened.
+        self.base_bytes = entries.bytes.len() as u64;
         let parts = entries.into_parts();
         self.version += 1;
         self.runs.clear();
         self.base_version = self.version;
         self.base_parts = parts.len() as u64;
-        self.base_bytes = parts.iter().map(|part| part.len() as u64).sum();
         for (part, bytes) in (0..).zip(parts) {
             let name = base_name(prefix, part);
             chunks.push(Chunk { name, version: self.base_version, bytes: Some(bytes) });

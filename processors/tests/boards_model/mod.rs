@@ -58,7 +58,7 @@ impl Shape {
             micros(self.lateness),
             self.source,
             self.item,
-            self.score,
+            self.score.replace("60us", &format!("{}us", self.before())),
             self.groups,
             self.window,
             self.k,
@@ -80,7 +80,7 @@ impl Shape {
 
     /// A growth compares with so long before the window.
     fn before(&self) -> i64 {
-        if self.is_growth() { 60 } else { 0 }
+        if self.is_growth() { 60 * self.unit } else { 0 }
     }
 
     fn is_growth(&self) -> bool {
@@ -108,13 +108,11 @@ impl Shape {
     /// Whether it belongs to no window at all, or to none that its partition's watermark has not passed.
     fn standing(&self, seen: &Seen<'_>) -> Standing {
         let (a, b) = (self.bounds.0 * self.unit, self.bounds.1 * self.unit);
+        // The last multiple of the slide up to then.
+        let last_of = |slide: i64| (seen.time + a + self.before()).div_euclid(slide) * slide;
         let last_end = match self.window {
-            "rolling" => {
-                (seen.time + 1..=seen.time + a + self.before()).rev().find(|end| end.rem_euclid(b) == 0)
-            }
-            "tumbling" => {
-                (seen.time + 1..=seen.time + a + self.before()).rev().find(|end| end.rem_euclid(a) == 0)
-            }
+            "rolling" => Some(last_of(b)),
+            "tumbling" => Some(last_of(a)),
             "session" => Some(seen.time + a),
             "fixed" if seen.time < a || seen.time >= b => return Standing::Outside,
             "fixed" => Some(b),

@@ -1,7 +1,7 @@
 //! The messages of a pane that may be taken back, from the oldest.
 //!
-//! Always holds: numbers rise; the parts of a message, what it brought to each item, follow one another; the first part is of a message
-//! that is remembered. A message's id is kept as [`Id`] and found by it. Who is banned loses all that came before: such a message
+//! Always holds: numbers rise; the parts of a message, what it brought to each item, follow one another; the first part and the last are of
+//! messages that are remembered. A message's id is kept as [`Id`] and found by it. Who is banned loses all that came before: such a message
 //! stays where it is, and taking it brings nothing. Does not know: scores.
 
 use std::collections::VecDeque;
@@ -80,7 +80,7 @@ impl Messages {
         self.parts.front().map(|part| part.key.number)
     }
 
-    /// The number of the newest, or of one after it that is gone.
+    /// The number of the newest.
     pub(super) fn last(&self) -> Option<u64> {
         self.parts.back().map(|part| part.key.number)
     }
@@ -156,8 +156,11 @@ impl Messages {
         true
     }
 
-    /// Drops what is gone, up to the first message that is remembered.
+    /// Drops what is gone, up to the first message that is remembered, and after the last.
     fn drop_gone(&mut self) {
+        while self.parts.back().is_some_and(|part| part.value == 0) {
+            self.parts.pop_back();
+        }
         while self.parts.front().is_some_and(|part| part.value == 0) {
             self.parts.pop_front();
             self.dropped = self.dropped.wrapping_add(1);

@@ -1,8 +1,7 @@
 //! A group's part of the chunks: its items and its panes.
 //!
-//! Always holds: it is saved between ticks, when every item has a score and its place, nothing waits for a record, and the
-//! ranks are those of the last record; so scores, totals, places, votes and ranks are not written but found again from the cells. An
-//! item whose score is gone needs no mark: without a cell it is dropped when it is read.
+//! Always holds: it is saved when every item has its place; so scores, totals, places and votes are not written but found again from the
+//! cells. An item that is gone needs no mark: without a cell it is dropped when it is read, unless it was on the last record.
 //! Does not know: which chunk is which.
 
 use std::sync::Arc;
@@ -84,6 +83,22 @@ fn get_part_key(key: &mut Reader<'_>) -> Result<PartKey, Unreadable> {
 }
 
 impl Group {
+    /// What is to be known of it as a whole.
+    pub(in crate::leaderboards) fn put(&self, out: &mut Vec<u8>) {
+        self.revision.put(out);
+        self.recorded_end.put(out);
+        self.session.put(out);
+        self.ranked_at.put(out);
+        self.is_changed.put(out);
+    }
+
+    /// Takes that over.
+    pub(in crate::leaderboards) fn restore(&mut self, reader: &mut Reader<'_>) -> Result<(), Unreadable> {
+        (self.revision, self.recorded_end) = (reader.get()?, reader.get()?);
+        (self.session, self.ranked_at, self.is_changed) = (reader.get()?, reader.get()?, reader.get()?);
+        Ok(())
+    }
+
     /// Adds the items that changed since the last save.
     pub(in crate::leaderboards) fn put_unsaved_items(&mut self, name: &str, out: &mut Entries) {
         for key in self.unsaved.drain(..) {
@@ -173,8 +188,11 @@ impl Group {
         name: &str,
         value: &mut Reader<'_>,
     ) -> Result<(), Unreadable> {
-        let (reached, label) = (value.get()?, value.get()?);
-        let item = Item::new(reached, label);
+        let mut item = Item::new(value.get()?, value.get()?);
+        if let Some((ranked_at, rank)) = value.get()? {
+            (item.ranked_at, item.rank) = (ranked_at, rank);
+        }
+        item.gone_since = value.get::<Option<Timestamp>>()?.unwrap_or(item.gone_since);
         match self.items.get_mut(name) {
             Some(known) => *known = item,
             None => {
@@ -268,12 +286,14 @@ impl Group {
             }
             self.entries += pane.entries;
         }
-        self.items.retain(|_, item| !item.is_gone());
+        let last_record = self.last_record();
+        self.items.retain(|_, item| !item.is_gone() || item.gone_since == last_record);
+        let gone = self.items.iter().filter(|(_, item)| item.is_gone());
+        self.gone = gone.map(|(key, _)| Arc::clone(key)).collect();
         self.entries += self.items.len();
         self.total = self.items.values().fold(0, |total, item| total.saturating_add(item.score));
         self.ranked = self.items.values().filter(|item| item.score > 0).count();
         self.resize_front(k);
-        self.remember_ranks(k);
         Ok(())
     }
 }
@@ -317,6 +337,8 @@ fn put_item(group: &str, key: &str, item: &Item, out: &mut Entries) {
         |bytes| {
             item.reached.put(bytes);
             item.label.put(bytes);
+            (item.rank > 0).then_some((item.ranked_at, item.rank)).put(bytes);
+            item.is_gone().then_some(item.gone_since).put(bytes);
         },
     );
 }
