@@ -16,6 +16,7 @@ mod ids;
 mod past;
 mod returns;
 mod saved;
+mod spec;
 
 use std::collections::BTreeMap;
 use std::hash::Hash;
@@ -26,7 +27,7 @@ use hashbrown::{Equivalent, HashMap};
 use rustc_hash::FxBuildHasher;
 use schemas::{Event, Timestamp};
 
-use crate::pending::{Lane, Pending, lane_of, slice_micros};
+use crate::pending::{Lane, Pending, lane_of};
 use crate::processor::{Arrival, Disposition, Output, Processor};
 use crate::state::bytes::{Reader, Stored, Unreadable, put_str, stored};
 use crate::state::journal::Journal;
@@ -35,32 +36,11 @@ use crate::windows::{last_window_end, tick_at_or_after};
 use candle::{Candle, Trade};
 pub(crate) use past::Spikes;
 use past::{KEPT_MICROS, Past};
+pub(crate) use spec::CandleSpec;
 
 /// About what a market's candle of one interval, with its past, and a waiting trade take in memory.
 const CANDLE_BYTES: usize = 1_400;
 const TRADE_BYTES: usize = 200;
-
-/// Candles, validated: `emit_every_micros` divides every interval that is longer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct CandleSpec {
-    /// Their lengths in seconds, from the shortest.
-    pub(crate) intervals_s: Vec<i32>,
-    pub(crate) emit_every_micros: i64,
-    pub(crate) spikes: Spikes,
-}
-
-impl CandleSpec {
-    /// Each interval with its step: it is shown at multiples of that, if something came.
-    fn steps_micros(&self) -> impl Iterator<Item = (i32, i64)> {
-        let step = |interval_s: i32| (i64::from(interval_s) * 1_000_000).min(self.emit_every_micros);
-        self.intervals_s.iter().map(move |interval_s| (*interval_s, step(*interval_s)))
-    }
-
-    /// Trades are taken in at multiples of this, which divides every step.
-    fn slice_micros(&self) -> i64 {
-        slice_micros(self.steps_micros().map(|(_, step_micros)| step_micros))
-    }
-}
 
 /// A venue and a symbol. The order is that of records within a tick.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

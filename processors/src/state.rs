@@ -4,7 +4,7 @@
 //! since the last one: a pane that is past stays as it was written, a board of all time adds a chunk with the scores that changed.
 //!
 //! Always holds: restoring every chunk of a snapshot gives a shard that behaves, and is saved again, exactly as the saved one, but for the
-//! order within the base of a [`journal`].
+//! order of the keys in what is written whole.
 //! Does not know: where chunks are stored.
 
 pub(crate) mod bytes;

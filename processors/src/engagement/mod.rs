@@ -25,6 +25,7 @@ mod histogram;
 mod record;
 mod saved;
 mod sessions;
+mod spec;
 mod waiting;
 mod window;
 
@@ -37,7 +38,7 @@ use rustc_hash::FxBuildHasher;
 use schemas::{EngagementResult, Event, Timestamp, ViewerKind};
 
 use crate::maps::entry_of;
-use crate::pending::{ONLY_LANE, Pending, slice_micros};
+use crate::pending::{ONLY_LANE, Pending};
 use crate::processor::{Arrival, Disposition, Output, Processor};
 use crate::state::{Chunk, StateError, StateSize};
 use crate::windows::{last_window_end, tick_at_or_after};
@@ -45,6 +46,7 @@ use activity::{Activity, ViewerActivity};
 use cohorts::Cohorts;
 use saved::Saved;
 use sessions::{Expiry, Heard, Report, Sessions};
+pub(crate) use spec::EngagementSpec;
 use waiting::Waiting;
 use window::Counts;
 
@@ -53,29 +55,6 @@ const CHANNEL_BYTES: usize = 1_000;
 const SESSION_BYTES: usize = 110;
 const COHORT_BYTES: usize = 70;
 const WAITING_BYTES: usize = 200;
-
-/// Engagement as configured, validated: `emit_every_micros` divides `window_micros` and every age.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct EngagementSpec {
-    pub(crate) window_micros: i64,
-    pub(crate) emit_every_micros: i64,
-    pub(crate) heartbeat_timeout_micros: i64,
-    /// In rising order.
-    pub(crate) retention_ages_micros: Vec<i64>,
-    /// Names counted exactly, of a channel's chatters and viewers each.
-    pub(crate) distinct_max: usize,
-    /// Messages of a channel's window that can be taken back.
-    pub(crate) messages_max: usize,
-    /// Sessions of a channel.
-    pub(crate) sessions_max: usize,
-}
-
-impl EngagementSpec {
-    /// Events are taken in at multiples of this, which divides `emit_every_micros`.
-    fn slice_micros(&self) -> i64 {
-        slice_micros(std::iter::once(self.emit_every_micros))
-    }
-}
 
 /// When to look, which channel, which session. The earliest first.
 type TimeOut = (Timestamp, Arc<str>, u64);

@@ -17,6 +17,7 @@
 //! Does not know: windows, beyond the panes it is told to drop.
 
 mod front;
+mod item;
 mod messages;
 mod panes;
 pub(super) mod saved;
@@ -29,13 +30,14 @@ use rustc_hash::FxBuildHasher;
 use schemas::{Amount, LeaderboardEntry, Timestamp};
 
 use super::cell::{Scoring, is_before};
-use super::growth::{Counts, Growth};
+use super::growth::Growth;
 use crate::maps::{ByName, entry_of};
 use crate::windows::Span;
 use front::{Front, Standing};
+use item::Item;
 pub(super) use messages::{MessageId, Remembered};
+use panes::Pane;
 pub(super) use panes::PaneKey;
-use panes::{Gained, Pane};
 
 /// How a board counts.
 #[derive(Clone, Copy, Debug)]
@@ -53,105 +55,6 @@ pub(super) struct Rules {
     pub(super) growth: Option<Growth>,
     /// Whether to remember changes for the next save.
     pub(super) is_tracked: bool,
-}
-
-#[derive(Clone, Debug)]
-struct Item {
-    score: i128,
-    reached: Timestamp,
-    label: Option<Arc<str>>,
-    /// The tick of the last record on which it was, and its rank there; zero if it never was.
-    ranked_at: Timestamp,
-    rank: i32,
-    /// While it is among those that had lost all since the last record, the tick of that; otherwise [`Timestamp::MAX`].
-    gone_since: Timestamp,
-    /// Of distinct users in a window of several panes: in how many of them each is.
-    users: Option<Box<ByName<u32>>>,
-    /// Of a growth: what it compares.
-    counts: Option<Box<Counts>>,
-    is_touched: bool,
-    /// Whether it is among the changes that the next save writes.
-    is_unsaved: bool,
-}
-
-impl Item {
-    /// An item without a score.
-    fn new(reached: Timestamp, label: Option<Arc<str>>) -> Self {
-        Item {
-            score: 0,
-            reached,
-            label,
-            ranked_at: Timestamp::MIN,
-            rank: 0,
-            gone_since: Timestamp::MAX,
-            users: None,
-            counts: None,
-            is_touched: false,
-            is_unsaved: false,
-        }
-    }
-
-    /// Under what it stands in the order, if it has a place.
-    fn placing(&self) -> Option<Standing> {
-        (self.score > 0).then_some((self.score, self.reached))
-    }
-
-    /// Takes in what its cell has gained.
-    fn add(&mut self, gain: &Gain<'_>, gained: Gained, rules: Rules) {
-        let before = self.score;
-        match rules.scoring {
-            Scoring::Largest => {
-                if self.score == 0 || is_before((gain.value, gain.event_time), (self.score, self.reached)) {
-                    (self.score, self.reached) = (gain.value, gain.event_time);
-                }
-            }
-            Scoring::Distinct if rules.has_panes => {
-                let users = self.users.get_or_insert_default();
-                if let Some(user) = gained.user.filter(|_| gained.is_new_user) {
-                    *users.entry(user).or_default() += 1;
-                }
-                self.score = users.len() as i128;
-            }
-            _ => self.gain(gained.score, gain.pane, rules),
-        }
-        if rules.scoring != Scoring::Largest && self.score > before {
-            self.reached = self.reached.max(gain.event_time);
-        }
-        if gain.label.is_some() && self.label.as_deref() != gain.label {
-            self.label = gain.label.map(Arc::from);
-        }
-    }
-
-    /// Adds to the sum what the pane that starts at `pane` gained.
-    fn gain(&mut self, gained: i128, pane: Timestamp, rules: Rules) {
-        let Some(growth) = &rules.growth else {
-            self.score += gained;
-            return;
-        };
-        let counts = self.counts.get_or_insert_default();
-        *counts.of(pane, growth) += gained;
-        self.score = growth.units(**counts);
-    }
-
-    /// So much of a growth is before the window now.
-    fn age(&mut self, aged: i128, growth: &Growth) {
-        let counts = self.counts.get_or_insert_default();
-        counts.window -= aged;
-        counts.before += aged;
-        self.score = growth.units(**counts);
-    }
-
-    /// The next save is to write it.
-    fn note_unsaved(&mut self, key: &Arc<str>, unsaved: &mut Vec<Arc<str>>, rules: Rules) {
-        if rules.is_tracked && !std::mem::replace(&mut self.is_unsaved, true) {
-            unsaved.push(Arc::clone(key));
-        }
-    }
-
-    /// Whether nothing of it is left.
-    fn is_gone(&self) -> bool {
-        self.score <= 0 && self.counts.as_ref().is_none_or(|counts| counts.is_nothing())
-    }
 }
 
 /// An item that changed, and under what it still stands in the order.
