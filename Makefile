@@ -63,7 +63,7 @@ bench-quick: web peers ## whether Kafka Streams and Flink find the same, on litt
 	cargo build --release --locked --workspace
 	target/release/harness peers $(QUICK) --disorder-ms 3000
 	target/release/harness peers $(QUICK) --disorder-ms 3000 --workload w4 --stores rocksdb --kill-peer
-	target/release/harness peers $(QUICK) --disorder-ms 2000 --workload w4 --peer flink --checkpoint-ms 100 --kill-peer
+	target/release/harness peers $(QUICK) --disorder-ms 2000 --workload w4 --peer flink --checkpoint-ms 100
 	target/release/harness peers --events 6000 --rate 15 --users 5000 --rounds 1 --disorder-ms 3000 --workload w4 --peer streams-dsl
 
 test: export OVATION_SETUP_FOR_TESTS := 1
