@@ -1,7 +1,8 @@
 //! The same jobs beside other frameworks: those of `bench/peers` read the same topics on the same broker, and must find the same.
 //!
 //! The data is produced once, chat by the simulator, trades from a recording (`trades.rs`); then all take turns at each workload, in every
-//! second round in the opposite order, each time from the beginning until the last position is committed; who commits none ends by itself, and has then no steady figures.
+//! second round in the opposite order, each time from the beginning until the last position is committed; who commits none ends by itself, and has
+//! then no steady figures.
 //! Always holds: figures are of one process alone, all its threads included, from its start (a virtual machine's own start and its compiling
 //! belong to it; the steady figures leave out what came before the first commit); no speed is printed before the results of
 //! that round were compared, each peer's with ours, and a comparison that compared nothing fails. Does not know: how any side does it.

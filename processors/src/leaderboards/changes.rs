@@ -221,11 +221,16 @@ pub(super) fn note_change(
     name: &Arc<str>,
     group: &mut Group,
 ) {
-    if !std::mem::replace(&mut group.is_touched, true) {
-        touched.push(Arc::clone(name));
-    }
+    note_touch(touched, name, group);
     if !std::mem::replace(&mut group.is_changed, true) {
         changed.push(Arc::clone(name));
+    }
+}
+
+/// A group's places are to be put in order.
+pub(super) fn note_touch(touched: &mut Vec<Arc<str>>, name: &Arc<str>, group: &mut Group) {
+    if !std::mem::replace(&mut group.is_touched, true) {
+        touched.push(Arc::clone(name));
     }
 }
 

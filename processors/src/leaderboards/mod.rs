@@ -54,7 +54,7 @@ use crate::pending::Pending;
 use crate::processor::{Arrival, Disposition, Output, Processor};
 use crate::state::{Chunk, StateError, StateSize, chunk_name};
 use crate::windows::{Span, tick_after, tick_at_or_after};
-use changes::count;
+use changes::{count, note_change, note_touch};
 pub(crate) use contributions::first_part;
 use contributions::{Change, Contribution, Contributor};
 use group::{Group, Rules};
@@ -183,12 +183,11 @@ impl Board {
             group.revision = 0;
             let has_places = group.places() > 0;
             let is_moved = group.expire(span.start, self.rules) | group.age(shown_start, self.rules);
-            if is_moved && !std::mem::replace(&mut group.is_touched, true) {
-                self.touched.push(Arc::clone(name));
-            }
-            // Of the time before a growth's window nothing is shown.
-            if is_moved && has_places && !std::mem::replace(&mut group.is_changed, true) {
-                self.changed.push(Arc::clone(name));
+            if is_moved && has_places {
+                note_change(&mut self.changed, &mut self.touched, name, group);
+            } else if is_moved {
+                // Of the time before a growth's window nothing is shown.
+                note_touch(&mut self.touched, name, group);
             }
             count(&mut self.item_count, &mut self.entry_count, group);
         }

@@ -260,6 +260,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_gone_does_not_stand_at_the_end() {
+        let mut messages = messages(&[("a", "u"), ("b", "u"), ("c", "v")]);
+        assert_eq!([taken(&mut messages, "b"), taken(&mut messages, "c")], [1, 1]);
+        assert_eq!(messages.last(), Some(1), "a ban reaches up to it, before and after a restart");
+        let later = MessageId { id: Id::of("later"), number: 4, open_from: 1 };
+        messages.add(&later, Arc::from("item"), None, 1);
+        assert_eq!(["a", "later"].map(|id| taken(&mut messages, id)), [1, 1], "places are still right");
+    }
+
+    #[test]
     fn only_the_oldest_is_forgotten() {
         let mut messages = messages(&[("a", "u"), ("b", "u")]);
         assert!(!messages.forget_first(2, &mut Vec::new()));

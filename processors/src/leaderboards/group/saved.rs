@@ -1,7 +1,7 @@
 //! A group's part of the chunks: its items and its panes.
 //!
 //! Always holds: it is saved when every item has its place; so scores, totals, places and votes are not written but found again from the
-//! cells. An item that is gone needs no mark: without a cell it is dropped when it is read, unless it was on the last record.
+//! cells. An item that is gone needs no mark: without a cell it is dropped when it is read, unless it has lost all since the last record.
 //! Does not know: which chunk is which.
 
 use std::sync::Arc;
