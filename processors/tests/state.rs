@@ -418,8 +418,8 @@ fn channel_partitions(unit: i64) -> impl Strategy<Value = Vec<Partition>> {
 }
 
 /// Seconds apart, or half days, so that markets are forgotten.
-fn market_partitions() -> impl Strategy<Value = Vec<Partition>> {
-    prop_oneof![3 => times(100_000), 1 => times(43_200_000_000)].prop_map(|trades| {
+fn market_partitions(unit: i64) -> impl Strategy<Value = Vec<Partition>> {
+    prop_oneof![3 => times(unit), 1 => times(43_200_000_000)].prop_map(|trades| {
         let trades = events(&trades, |id, time, a, b, c| {
             let market = ("v", ["x", "y", "z", "w"][usize::from(a)]);
             let side = [Aggressor::Buy, Aggressor::Sell, Aggressor::Unknown][usize::from(c % 3)];
@@ -494,13 +494,13 @@ proptest! {
     }
 
     #[test]
-    fn markets_go_on_between_two_slices(partitions in market_partitions(), steps in steps()) {
+    fn markets_go_on_between_two_slices(partitions in market_partitions(1_000_000), steps in steps()) {
         let toml = MARKETS.replace("emit_every = '1s'", "emit_every = '5s'").replace("k = 3", "k = 3\nemit_every = '4s'");
         check(&toml.replace("'1s', '2s', '5s'", "'1s', '5s', '10s'").replace("slide = '1s'", "slide = '4s'"), &partitions, &steps)?;
     }
 
     #[test]
-    fn markets_go_on_as_if_nothing_had_been(partitions in market_partitions(), steps in steps()) {
+    fn markets_go_on_as_if_nothing_had_been(partitions in market_partitions(100_000), steps in steps()) {
         check(MARKETS, &partitions, &steps)?;
     }
 
@@ -719,4 +719,24 @@ fn live_state_can_be_asked_for() {
         size.groups >= 2 && size.items > 0 && size.pending > 0 && size.bytes_estimate > 10_000,
         "{size:?}"
     );
+}
+
+/// A candle that changed since its last record is shown at the next tick, though nothing more comes of its market.
+#[test]
+fn a_candle_that_is_due_is_due_after_a_restart() {
+    let job = job("lateness = '0s'\n[candles]\nintervals = ['10s']\nemit_every = '5s'\n");
+    let mut shard = job.shard();
+    let mut out = Vec::new();
+    for (offset, micros) in [1_000_000, 2_500_000].into_iter().enumerate() {
+        let event = trade(&format!("e{offset}"), at(micros), ("v", "x"), None, "1", "1", Aggressor::Buy);
+        shard.process(Topic::Trades, offset as i64, at(micros), &Event::Trade(event), &mut out);
+        shard.advance(&mut out);
+    }
+    let mut restored = job.shard();
+    let mut store = Store::default();
+    store.save(&mut shard);
+    restored.restore(store.all()).expect("what was saved can be restored");
+    restored.advance_to(at(6_000_000), &mut out);
+    let [Output::Candle(candle)] = &out[..] else { panic!("one record, not {out:?}") };
+    assert_eq!((candle.freshness.as_of, candle.trade_count), (at(5_000_000), 2));
 }
