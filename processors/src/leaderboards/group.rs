@@ -18,6 +18,7 @@
 
 mod front;
 mod item;
+mod items;
 mod messages;
 mod panes;
 pub(super) mod saved;
@@ -25,16 +26,15 @@ pub(super) mod saved;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hashbrown::HashMap;
-use rustc_hash::FxBuildHasher;
 use schemas::{Amount, LeaderboardEntry, Timestamp};
 
 use super::cell::{Scoring, is_before};
 use super::growth::Growth;
-use crate::maps::{ByName, entry_of};
+use crate::maps::ByName;
 use crate::windows::Span;
 use front::{Front, Standing};
 use item::Item;
+use items::{Items, Number};
 pub(super) use messages::{MessageId, Remembered};
 use panes::Pane;
 pub(super) use panes::PaneKey;
@@ -60,7 +60,7 @@ pub(super) struct Rules {
 /// An item that changed, and under what it still stands in the order.
 #[derive(Clone, Debug)]
 struct Touched {
-    item: Arc<str>,
+    item: Number,
     placed: Option<Standing>,
 }
 
@@ -68,14 +68,14 @@ struct Touched {
 #[derive(Clone, Debug)]
 struct Vote {
     pane: Timestamp,
-    item: Arc<str>,
+    item: Number,
     time: Timestamp,
 }
 
 /// The scores of one group.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Group {
-    items: HashMap<Arc<str>, Item, FxBuildHasher>,
+    items: Items,
     front: Front,
     /// How many items have a place.
     ranked: usize,
@@ -84,8 +84,9 @@ pub(super) struct Group {
     /// Items that are to be moved in the front.
     touched: Vec<Touched>,
     /// Items that had lost all at some time since the last record.
-    gone: Vec<Arc<str>>,
-    unsaved: Vec<Arc<str>>,
+    gone: Vec<Number>,
+    /// Items that the next save writes.
+    unsaved: Vec<Number>,
     total: i128,
     /// What was taken back since somebody looked: of which pane and item, and how much of the score.
     pub(super) losses: Vec<(Timestamp, Arc<str>, i128)>,
@@ -172,37 +173,38 @@ impl Group {
             if vote.time > gain.event_time {
                 return Added::Outvoted;
             }
-            let (pane, item) = (vote.pane, Arc::clone(&vote.item));
-            self.take_from_cell(pane, &item, gain.user.unwrap_or_default(), None, rules);
+            let (pane, item) = (vote.pane, vote.item);
+            self.take_from_cell(pane, item, gain.user.unwrap_or_default(), None, rules);
         } else if is_full && !self.has_entries_for(gain, rules) {
             return Added::Refused;
         }
         let entries = &mut self.entries;
-        let (key, item) = entry_of(&mut self.items, gain.item, || {
+        let (number, item) = self.items.entry_of(gain.item, |name| {
             *entries += 1;
-            Item::new(gain.event_time, None)
+            Item::new(name, gain.event_time, None)
         });
         let pane = self.panes.entry(gain.pane).or_default();
         let entries_before = pane.entries;
-        let gained = pane.add(key, gain, rules);
-        let remembered = gain.message.as_ref().map(|of| pane.remember(of, key, gain, &gained, rules));
+        let gained = pane.add(number, &item.name, gain, rules);
+        let remembered = gain.message.as_ref().map(|of| pane.remember(of, &item.name, gain, &gained, rules));
         self.entries += pane.entries - entries_before;
         if rules.scoring == Scoring::Votes {
             let user = gained.user.clone().unwrap_or_default();
-            self.votes.insert(user, Vote { pane: gain.pane, item: Arc::clone(key), time: gain.event_time });
+            self.votes.insert(user, Vote { pane: gain.pane, item: number, time: gain.event_time });
         }
         let (before, placed) = (item.score, item.placing());
         item.add(gain, gained, rules);
-        item.note_unsaved(key, &mut self.unsaved, rules);
+        item.note_unsaved(number, &mut self.unsaved, rules);
         let score = item.score;
-        touch(&self.front, &mut self.touched, key, item, placed);
+        touch(&self.front, &mut self.touched, number, item, placed);
         self.count_score(before, score);
         Added::Counted(remembered)
     }
 
     /// Whether a gain needs nothing new.
     fn has_entries_for(&self, gain: &Gain<'_>, rules: Rules) -> bool {
-        let cell = self.panes.get(&gain.pane).and_then(|pane| pane.cells.get(gain.item));
+        let number = self.items.number_of(gain.item);
+        let cell = number.and_then(|number| self.panes.get(&gain.pane)?.cells.get(&number));
         let has_user = |user: &str| cell.is_some_and(|cell| cell.has_user(user));
         cell.is_some() && (!rules.keeps_users || gain.user.is_none_or(has_user))
     }
@@ -218,16 +220,16 @@ impl Group {
     fn lose<'u>(
         &mut self,
         start: Timestamp,
-        key: &str,
+        number: Number,
         lost: i128,
         gone: impl Iterator<Item = &'u Arc<str>>,
         rules: Rules,
     ) {
-        let Some((key, item)) = self.items.get_key_value_mut(key) else { return };
+        let Some(item) = self.items.get_mut(number) else { return };
         let (before, placed) = (item.score, item.placing());
         match rules.scoring {
             Scoring::Largest => {
-                let cells = self.panes.values().filter_map(|pane| pane.cells.get(key));
+                let cells = self.panes.values().filter_map(|pane| pane.cells.get(&number));
                 let best = cells
                     .map(|cell| (cell.score, cell.reached))
                     .reduce(|best, next| if is_before(next, best) { next } else { best });
@@ -248,7 +250,7 @@ impl Group {
             _ => item.gain(-lost, start, rules),
         }
         let score = item.score;
-        touch(&self.front, &mut self.touched, key, item, placed);
+        touch(&self.front, &mut self.touched, number, item, placed);
         self.count_score(before, score);
     }
 
@@ -260,14 +262,14 @@ impl Group {
     /// Brings the order up to date with the scores, for a board of `k` places.
     pub(super) fn settle(&mut self, k: usize, rules: Rules) {
         let last_record = self.last_record();
-        for Touched { item: key, placed } in self.touched.drain(..) {
-            let Some(item) = self.items.get_mut(&key) else { continue };
+        for Touched { item: number, placed } in self.touched.drain(..) {
+            let Some(item) = self.items.get_mut(number) else { continue };
             item.is_touched = false;
-            self.front.move_item(&key, placed, item.placing());
+            self.front.move_item(&item.name, number, placed, item.placing());
             if item.is_gone() {
-                item.note_unsaved(&key, &mut self.unsaved, rules);
+                item.note_unsaved(number, &mut self.unsaved, rules);
                 if std::mem::replace(&mut item.gone_since, last_record) != last_record {
-                    self.gone.push(key);
+                    self.gone.push(number);
                 }
             }
         }
@@ -276,10 +278,10 @@ impl Group {
 
     /// Forgets the items of which nothing is left when a record is due.
     pub(super) fn drop_gone(&mut self) {
-        for key in self.gone.drain(..) {
-            let Some(item) = self.items.get_mut(&key) else { continue };
+        for number in self.gone.drain(..) {
+            let Some(item) = self.items.get_mut(number) else { continue };
             if item.is_gone() {
-                self.items.remove(&key);
+                self.items.remove(number);
                 self.entries -= 1;
             } else {
                 item.gone_since = Timestamp::MAX;
@@ -288,7 +290,7 @@ impl Group {
     }
 
     fn resize_front(&mut self, k: usize) {
-        let items = self.items.iter().map(|(key, item)| (key, item.placing()));
+        let items = self.items.iter().map(|(number, item)| (&item.name, number, item.placing()));
         self.front.resize(k, self.ranked, items);
     }
 
@@ -297,7 +299,7 @@ impl Group {
         let last_record = self.last_record();
         let mut entries = Vec::with_capacity(k.min(self.ranked));
         for (place, rank) in self.front.iter().take(k).zip(1..) {
-            let item = self.items.get(&place.item);
+            let item = self.items.get(place.number);
             let label = item.and_then(|item| item.label.as_ref());
             let ranked = item.filter(|item| item.rank > 0 && item.ranked_at == last_record);
             entries.push(LeaderboardEntry {
@@ -315,9 +317,9 @@ impl Group {
     pub(super) fn remember_ranks(&mut self, k: usize, tick: Timestamp, rules: Rules) {
         self.ranked_at = Some(tick);
         for (place, rank) in self.front.iter().take(k).zip(1..) {
-            if let Some(item) = self.items.get_mut(&place.item) {
+            if let Some(item) = self.items.get_mut(place.number) {
                 (item.ranked_at, item.rank) = (tick, rank);
-                item.note_unsaved(&place.item, &mut self.unsaved, rules);
+                item.note_unsaved(place.number, &mut self.unsaved, rules);
             }
         }
     }
@@ -327,13 +329,14 @@ impl Group {
 fn touch(
     front: &Front,
     touched: &mut Vec<Touched>,
-    key: &Arc<str>,
+    number: Number,
     item: &mut Item,
     placed: Option<Standing>,
 ) {
-    let is_concerned = front.has(placed, key) || front.has(item.placing(), key) || item.is_gone();
+    let is_concerned =
+        front.has(placed, &item.name) || front.has(item.placing(), &item.name) || item.is_gone();
     if is_concerned && !std::mem::replace(&mut item.is_touched, true) {
-        touched.push(Touched { item: Arc::clone(key), placed });
+        touched.push(Touched { item: number, placed });
     }
 }
 

@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 use schemas::Timestamp;
 
+use super::items::Number;
+
 /// A score above zero, and when it was reached.
 pub(super) type Standing = (i128, Timestamp);
 
@@ -28,11 +30,13 @@ pub(super) struct Place {
     pub(super) score: Reverse<i128>,
     reached: Timestamp,
     pub(super) item: Arc<str>,
+    /// Of the item; it orders nothing, since an item has one.
+    pub(super) number: Number,
 }
 
 impl Place {
-    fn new((score, reached): Standing, item: &Arc<str>) -> Self {
-        Place { score: Reverse(score), reached, item: Arc::clone(item) }
+    fn new((score, reached): Standing, item: &Arc<str>, number: Number) -> Self {
+        Place { score: Reverse(score), reached, item: Arc::clone(item), number }
     }
 }
 
@@ -56,15 +60,21 @@ impl Front {
     }
 
     /// An item moves from one standing to another.
-    pub(super) fn move_item(&mut self, item: &Arc<str>, from: Option<Standing>, to: Option<Standing>) {
+    pub(super) fn move_item(
+        &mut self,
+        item: &Arc<str>,
+        number: Number,
+        from: Option<Standing>,
+        to: Option<Standing>,
+    ) {
         if from == to {
             return;
         }
         if let Some(from) = from.filter(|_| self.has(from, item)) {
-            self.places.remove(&Place::new(from, item));
+            self.places.remove(&Place::new(from, item, number));
         }
         if let Some(to) = to.filter(|_| self.has(to, item)) {
-            self.places.insert(Place::new(to, item));
+            self.places.insert(Place::new(to, item, number));
         }
     }
 
@@ -73,12 +83,13 @@ impl Front {
         &mut self,
         k: usize,
         ranked: usize,
-        items: impl Iterator<Item = (&'i Arc<str>, Option<Standing>)>,
+        items: impl Iterator<Item = (&'i Arc<str>, Number, Option<Standing>)>,
     ) {
         let size = SIZE_MIN.max(2 * k).max(ranked / SHARE);
         if self.places.len() < k.min(ranked) {
-            let mut all: Vec<Place> =
-                items.filter_map(|(item, standing)| Some(Place::new(standing?, item))).collect();
+            let mut all: Vec<Place> = items
+                .filter_map(|(item, number, standing)| Some(Place::new(standing?, item, number)))
+                .collect();
             if all.len() > size {
                 all.select_nth_unstable(size);
                 all.truncate(size);
@@ -124,27 +135,26 @@ mod tests {
             k in 1..50usize,
         ) {
             let names: Vec<Arc<str>> = (0..700).map(|item| Arc::from(format!("user{item}"))).collect();
-            let mut standings: BTreeMap<&Arc<str>, Option<Standing>> =
-                names.iter().map(|name| (name, None)).collect();
+            let mut standings: Vec<Option<Standing>> = vec![None; names.len()];
             let mut front = Front::default();
             for (round, falls) in rounds.into_iter().zip(falls) {
-                let mut changes: BTreeMap<&Arc<str>, Option<Standing>> = BTreeMap::new();
+                let mut changes: BTreeMap<usize, Option<Standing>> = BTreeMap::new();
                 if falls == 0 {
-                    changes.extend(names.iter().filter(|name| name.len() > 6).map(|name| (name, None)));
+                    changes.extend((100..names.len()).map(|item| (item, None)));
                 }
                 for (item, score, reached) in round {
                     let standing = (score > 0).then_some((score, Timestamp::from_micros(reached)));
-                    changes.insert(&names[item], standing);
+                    changes.insert(item, standing);
                 }
-                for (name, standing) in changes {
-                    front.move_item(name, standings[name], standing);
-                    standings.insert(name, standing);
+                for (item, standing) in changes {
+                    front.move_item(&names[item], Number(item as u32), standings[item], standing);
+                    standings[item] = standing;
                 }
-                let ranked = standings.values().flatten().count();
-                front.resize(k, ranked, standings.iter().map(|(name, standing)| (*name, *standing)));
-                let mut all: Vec<Place> = standings
-                    .iter()
-                    .filter_map(|(name, standing)| Some(Place::new((*standing)?, name)))
+                let ranked = standings.iter().flatten().count();
+                let items = || (0..).map(Number).zip(&names).zip(&standings);
+                front.resize(k, ranked, items().map(|((number, name), standing)| (name, number, *standing)));
+                let mut all: Vec<Place> = items()
+                    .filter_map(|((number, name), standing)| Some(Place::new((*standing)?, name, number)))
                     .collect();
                 all.sort();
                 all.truncate(k);
@@ -159,15 +169,16 @@ mod tests {
         let names: Vec<Arc<str>> = (0..1_000).map(|item| Arc::from(format!("{item:04}"))).collect();
         let standing = |score: usize| Some((score as i128 + 1, Timestamp::from_micros(0)));
         let mut front = Front::default();
+        let number = |score: usize| Number(score as u32);
         for (score, name) in names.iter().enumerate() {
-            front.move_item(name, None, standing(score));
+            front.move_item(name, number(score), None, standing(score));
         }
-        let all = || names.iter().enumerate().map(|(score, name)| (name, standing(score)));
+        let all = || names.iter().enumerate().map(|(score, name)| (name, number(score), standing(score)));
         front.resize(3, 1_000, all());
         assert_eq!(front.iter().len(), SIZE_MIN);
         assert!(!front.has(standing(0), &names[0]) && front.has(standing(999), &names[999]));
         for (score, name) in names.iter().enumerate().skip(500) {
-            front.move_item(name, standing(score), None);
+            front.move_item(name, number(score), standing(score), None);
         }
         front.resize(3, 500, all().take(500));
         let best: Vec<&str> = front.iter().take(3).map(|place| &*place.item).collect();

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use schemas::Timestamp;
 
 use super::front::Standing;
+use super::items::Number;
 use super::panes::Gained;
 use super::{Gain, Rules};
 use crate::leaderboards::cell::{Scoring, is_before};
@@ -15,6 +16,7 @@ use crate::maps::ByName;
 
 #[derive(Clone, Debug)]
 pub(super) struct Item {
+    pub(super) name: Arc<str>,
     pub(super) score: i128,
     pub(super) reached: Timestamp,
     pub(super) label: Option<Arc<str>>,
@@ -34,8 +36,9 @@ pub(super) struct Item {
 
 impl Item {
     /// An item without a score.
-    pub(super) fn new(reached: Timestamp, label: Option<Arc<str>>) -> Self {
+    pub(super) fn new(name: Arc<str>, reached: Timestamp, label: Option<Arc<str>>) -> Self {
         Item {
+            name,
             score: 0,
             reached,
             label,
@@ -100,9 +103,9 @@ impl Item {
     }
 
     /// The next save is to write it.
-    pub(super) fn note_unsaved(&mut self, key: &Arc<str>, unsaved: &mut Vec<Arc<str>>, rules: Rules) {
+    pub(super) fn note_unsaved(&mut self, number: Number, unsaved: &mut Vec<Number>, rules: Rules) {
         if rules.is_tracked && !std::mem::replace(&mut self.is_unsaved, true) {
-            unsaved.push(Arc::clone(key));
+            unsaved.push(number);
         }
     }
 

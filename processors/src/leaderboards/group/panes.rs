@@ -13,9 +13,11 @@ use schemas::Timestamp;
 
 use super::super::cell::{Cell, Held, Scoring};
 use super::super::contributions::Retracted;
+use super::items::{Items, Number};
 use super::messages::{MessageId, Messages, Part, PartKey, Remembered};
 use super::{Gain, Group, Rules, touch};
 use crate::ids::Id;
+use crate::maps::ByName;
 
 /// A part of a pane that is saved under a key of its own.
 #[derive(Clone, Debug)]
@@ -41,21 +43,29 @@ pub(super) struct Gained {
 /// The scores of one pane.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pane {
-    pub(super) cells: HashMap<Arc<str>, Cell, FxBuildHasher>,
+    /// By item.
+    pub(super) cells: HashMap<Number, Cell, FxBuildHasher>,
     pub(super) messages: Messages,
     /// What changed since the last save, besides messages that came.
     pub(super) unsaved: Vec<PaneKey>,
-    /// Parts of messages that were read and wait for the others.
-    pub(super) restored: BTreeMap<PartKey, Part>,
+    /// What was read and waits for the rest.
+    pub(super) restored: Restored,
     /// Cells, users in cells, messages and bans.
     pub(super) entries: usize,
 }
 
+/// Parts of a pane that were read; items have no numbers yet.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Restored {
+    pub(super) cells: ByName<Cell>,
+    pub(super) parts: BTreeMap<PartKey, Part>,
+}
+
 impl Pane {
-    /// Adds to a cell.
-    pub(super) fn add(&mut self, key: &Arc<str>, gain: &Gain<'_>, rules: Rules) -> Gained {
+    /// Adds to the cell of the item with this number and name.
+    pub(super) fn add(&mut self, number: Number, name: &Arc<str>, gain: &Gain<'_>, rules: Rules) -> Gained {
         let entries = &mut self.entries;
-        let cell = self.cells.entry(Arc::clone(key)).or_insert_with(|| {
+        let cell = self.cells.entry(number).or_insert_with(|| {
             *entries += 1;
             Cell::default()
         });
@@ -66,11 +76,11 @@ impl Pane {
         let user = gain.user.or(is_anonymous_held.then_some(""));
         if let Some(user) = user.filter(|_| rules.keeps_users) {
             let users = cell.users.get_or_insert_default();
-            let (name, held) = match users.entry_ref(user) {
+            let (user, held) = match users.entry_ref(user) {
                 EntryRef::Occupied(entry) => {
-                    let (name, held) = entry.into_entry();
+                    let (user, held) = entry.into_entry();
                     held.add(rules.scoring, gain.value, gain.event_time);
-                    (name, held)
+                    (user, held)
                 }
                 EntryRef::Vacant(entry) => {
                     gained.is_new_user = true;
@@ -80,9 +90,9 @@ impl Pane {
                 }
             };
             if gain.is_pane_tracked && !std::mem::replace(&mut held.is_unsaved, true) {
-                self.unsaved.push(PaneKey::User { item: Arc::clone(key), user: Arc::clone(name) });
+                self.unsaved.push(PaneKey::User { item: Arc::clone(name), user: Arc::clone(user) });
             }
-            gained.user = Some(Arc::clone(name));
+            gained.user = Some(Arc::clone(user));
         }
         cell.add(rules.scoring, gain.value, gain.event_time);
         if matches!(rules.scoring, Scoring::Distinct | Scoring::Votes) {
@@ -91,7 +101,7 @@ impl Pane {
         gained.score = cell.score - before.0;
         let is_changed = (cell.score, cell.reached) != before;
         if gain.is_pane_tracked && is_changed && !std::mem::replace(&mut cell.is_unsaved, true) {
-            self.unsaved.push(PaneKey::Cell(Arc::clone(key)));
+            self.unsaved.push(PaneKey::Cell(Arc::clone(name)));
         }
         gained
     }
@@ -128,13 +138,26 @@ impl Pane {
         (done, fewer)
     }
 
+    /// Its cells with the names of their items.
+    pub(super) fn named_cells<'p>(
+        &'p self,
+        items: &'p Items,
+    ) -> impl Iterator<Item = (&'p Arc<str>, &'p Cell)> {
+        self.cells.iter().filter_map(|(number, cell)| Some((&items.get(*number)?.name, cell)))
+    }
+
+    /// The cell of the item with this name.
+    pub(super) fn cell_of(&mut self, name: &str, items: &Items) -> Option<&mut Cell> {
+        self.cells.get_mut(&items.number_of(name)?)
+    }
+
     /// All that is saved of it.
-    pub(super) fn keys(&self) -> impl Iterator<Item = PaneKey> {
-        let users = self.cells.iter().flat_map(|(item, cell)| {
+    pub(super) fn keys<'p>(&'p self, items: &'p Items) -> impl Iterator<Item = PaneKey> {
+        let users = self.named_cells(items).flat_map(|(item, cell)| {
             let names = cell.users.iter().flat_map(|users| users.keys());
             names.map(|user| PaneKey::User { item: Arc::clone(item), user: Arc::clone(user) })
         });
-        let cells = self.cells.keys().map(|item| PaneKey::Cell(Arc::clone(item)));
+        let cells = self.named_cells(items).map(|(item, _)| PaneKey::Cell(Arc::clone(item)));
         cells.chain(users).chain(message_keys(&self.messages))
     }
 }
@@ -190,19 +213,21 @@ impl Group {
         let (parts, fewer) = pane.without_messages(rules.is_tracked, take);
         self.entries -= fewer;
         for part in &parts {
+            let Some(item) = self.items.number_of(&part.item) else { continue };
             let user = part.author(rules.is_by_user).map_or("", |user| user);
-            self.take_from_cell(start, &part.item, user, Some(part.value), rules);
+            self.take_from_cell(start, item, user, Some(part.value), rules);
         }
         !parts.is_empty()
     }
 
     fn take_user(&mut self, start: Timestamp, user: &str, rules: Rules) -> bool {
         let Some(pane) = self.panes.get_mut(&start) else { return false };
-        let items: Vec<Arc<str>> = if rules.is_by_user {
-            pane.cells.get_key_value(user).map(|(item, _)| Arc::clone(item)).into_iter().collect()
+        let items: Vec<Number> = if rules.is_by_user {
+            let item = self.items.number_of(user).filter(|item| pane.cells.contains_key(item));
+            item.into_iter().collect()
         } else {
             let with_user = pane.cells.iter().filter(|(_, cell)| cell.has_user(user));
-            with_user.map(|(item, _)| Arc::clone(item)).collect()
+            with_user.map(|(item, _)| *item).collect()
         };
         if items.is_empty() {
             return false;
@@ -216,9 +241,9 @@ impl Group {
         self.entries += further;
         for item in &items {
             if rules.is_by_user {
-                self.take_cell(start, item, rules);
+                self.take_cell(start, *item, rules);
             } else {
-                self.take_from_cell(start, item, user, None, rules);
+                self.take_from_cell(start, *item, user, None, rules);
             }
         }
         true
@@ -232,36 +257,37 @@ impl Group {
         let fewer = std::mem::take(&mut pane.messages).len();
         pane.entries -= fewer;
         self.entries -= fewer;
-        let items: Vec<Arc<str>> = pane.cells.keys().map(Arc::clone).collect();
+        let items: Vec<Number> = pane.cells.keys().copied().collect();
         for item in &items {
-            self.take_cell(start, item, rules);
+            self.take_cell(start, *item, rules);
         }
         !items.is_empty()
     }
 
     /// Takes a cell out of its pane. False if there is none.
-    fn take_cell(&mut self, start: Timestamp, item: &str, rules: Rules) -> bool {
+    fn take_cell(&mut self, start: Timestamp, number: Number, rules: Rules) -> bool {
         let Some(pane) = self.panes.get_mut(&start) else { return false };
-        let Some((key, cell)) = pane.cells.remove_entry(item) else { return false };
+        let Some(cell) = pane.cells.remove(&number) else { return false };
+        let Some(name) = self.items.get(number).map(|item| Arc::clone(&item.name)) else { return false };
         pane.entries -= 1 + cell.user_count();
         self.entries -= 1 + cell.user_count();
         let users = cell.users.iter().flat_map(|users| users.keys());
         if rules.is_tracked {
-            let user_key = |user| PaneKey::User { item: Arc::clone(&key), user: Arc::clone(user) };
+            let user_key = |user| PaneKey::User { item: Arc::clone(&name), user: Arc::clone(user) };
             pane.unsaved.extend(users.clone().map(user_key));
-            pane.unsaved.push(PaneKey::Cell(Arc::clone(&key)));
+            pane.unsaved.push(PaneKey::Cell(Arc::clone(&name)));
         }
         users.clone().for_each(|user| {
             self.votes.remove(user);
         });
-        self.note_loss(start, &key, cell.score, rules);
-        self.lose(start, &key, cell.score, users, rules);
+        self.note_loss(start, &name, cell.score, rules);
+        self.lose(start, number, cell.score, users, rules);
         true
     }
 
-    fn note_loss(&mut self, start: Timestamp, key: &Arc<str>, lost: i128, rules: Rules) {
+    fn note_loss(&mut self, start: Timestamp, name: &Arc<str>, lost: i128, rules: Rules) {
         if rules.keeps_losses && lost > 0 {
-            self.losses.push((start, Arc::clone(key), lost));
+            self.losses.push((start, Arc::clone(name), lost));
         }
     }
 
@@ -273,10 +299,11 @@ impl Group {
         value: i128,
         rules: Rules,
     ) -> bool {
-        if self.panes.get(&start).is_none_or(|pane| !pane.cells.contains_key(item)) {
+        let Some(number) = self.items.number_of(item) else { return false };
+        if self.panes.get(&start).is_none_or(|pane| !pane.cells.contains_key(&number)) {
             return false;
         }
-        self.take_from_cell(start, item, "", Some(value), rules);
+        self.take_from_cell(start, number, "", Some(value), rules);
         true
     }
 
@@ -284,14 +311,14 @@ impl Group {
     pub(super) fn take_from_cell(
         &mut self,
         start: Timestamp,
-        item: &str,
+        number: Number,
         user: &str,
         value: Option<i128>,
         rules: Rules,
     ) {
         let Some(pane) = self.panes.get_mut(&start) else { return };
-        let Some((key, cell)) = pane.cells.get_key_value_mut(item) else { return };
-        let key = Arc::clone(key);
+        let Some(cell) = pane.cells.get_mut(&number) else { return };
+        let Some(name) = self.items.get(number).map(|item| Arc::clone(&item.name)) else { return };
         let (gone, lost) = if rules.keeps_users && !(user.is_empty() && rules.scoring == Scoring::Sum) {
             cell.take_back(rules.scoring, user, value)
         } else {
@@ -306,13 +333,13 @@ impl Group {
                 held.is_unsaved = true;
             }
             if is_held {
-                pane.unsaved.push(PaneKey::User { item: Arc::clone(&key), user: Arc::from(user) });
+                pane.unsaved.push(PaneKey::User { item: Arc::clone(&name), user: Arc::from(user) });
             }
             cell.is_unsaved = true;
-            pane.unsaved.push(PaneKey::Cell(Arc::clone(&key)));
+            pane.unsaved.push(PaneKey::Cell(Arc::clone(&name)));
         }
         if is_gone {
-            pane.cells.remove(&key);
+            pane.cells.remove(&number);
         }
         let fewer = usize::from(gone.is_some()) + usize::from(is_gone);
         pane.entries -= fewer;
@@ -320,8 +347,8 @@ impl Group {
         if let Some(gone) = &gone {
             self.votes.remove(gone);
         }
-        self.note_loss(start, &key, lost, rules);
-        self.lose(start, &key, lost, gone.iter(), rules);
+        self.note_loss(start, &name, lost, rules);
+        self.lose(start, number, lost, gone.iter(), rules);
     }
 
     /// Takes back the panes that start before `window_start`. True if they had scores.
@@ -330,14 +357,14 @@ impl Group {
         let expired = std::mem::replace(&mut self.panes, kept);
         for (start, pane) in &expired {
             self.entries -= pane.entries;
-            for (key, cell) in &pane.cells {
+            for (number, cell) in &pane.cells {
                 let users = cell.users.iter().flat_map(|users| users.keys());
                 if rules.scoring == Scoring::Votes {
                     users.clone().for_each(|user| {
                         self.votes.remove(user);
                     });
                 }
-                self.lose(*start, key, cell.score, users, rules);
+                self.lose(*start, *number, cell.score, users, rules);
             }
         }
         expired.values().any(|pane| !pane.cells.is_empty())
@@ -348,11 +375,11 @@ impl Group {
         let Some(growth) = &rules.growth else { return false };
         let mut is_changed = false;
         for pane in self.panes.range(growth.window_start..window_start).map(|(_, pane)| pane) {
-            for (key, cell) in &pane.cells {
-                let Some(item) = self.items.get_mut(key) else { continue };
+            for (number, cell) in &pane.cells {
+                let Some(item) = self.items.get_mut(*number) else { continue };
                 let (before, placed) = (item.score, item.placing());
                 item.age(cell.score, growth);
-                touch(&self.front, &mut self.touched, key, item, placed);
+                touch(&self.front, &mut self.touched, *number, item, placed);
                 self.total += item.score - before;
                 self.ranked -= usize::from(before > 0 && item.score == 0);
                 is_changed = true;
@@ -363,7 +390,8 @@ impl Group {
 
     /// What may have been saved of its panes: what they hold, and what they lost since; with the panes' starts.
     pub(in crate::leaderboards) fn saved_keys(&self) -> impl Iterator<Item = (Timestamp, PaneKey)> {
-        let keys = |pane: &Pane| pane.keys().chain(pane.unsaved.iter().cloned()).collect::<Vec<_>>();
+        let keys =
+            |pane: &Pane| pane.keys(&self.items).chain(pane.unsaved.iter().cloned()).collect::<Vec<_>>();
         self.panes.iter().flat_map(move |(start, pane)| keys(pane).into_iter().map(|key| (*start, key)))
     }
 }

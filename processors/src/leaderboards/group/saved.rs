@@ -9,8 +9,9 @@ use std::sync::Arc;
 use schemas::Timestamp;
 
 use super::super::cell::{Cell, Held, Scoring, is_before};
+use super::items::Number;
 use super::messages::{Part, PartKey};
-use super::panes::{Pane, PaneKey};
+use super::panes::{Pane, PaneKey, Restored};
 use super::{Group, Item, Rules, Vote};
 use crate::maps::value_of;
 use crate::state::bytes::{Reader, Stored, Unreadable, put_str, text};
@@ -101,17 +102,18 @@ impl Group {
 
     /// Adds the items that changed since the last save.
     pub(in crate::leaderboards) fn put_unsaved_items(&mut self, name: &str, out: &mut Entries) {
-        for key in self.unsaved.drain(..) {
-            if let Some(item) = self.items.get_mut(&key) {
+        for number in self.unsaved.drain(..) {
+            // A number may stand there twice: first for an item that is gone.
+            if let Some(item) = self.items.get_mut(number).filter(|item| item.is_unsaved) {
                 item.is_unsaved = false;
-                put_item(name, &key, item, out);
+                put_item(name, item, out);
             }
         }
     }
 
     /// Adds all items.
     pub(in crate::leaderboards) fn put_items(&self, name: &str, out: &mut Entries) {
-        self.items.iter().for_each(|(key, item)| put_item(name, key, item, out));
+        self.items.iter().for_each(|(_, item)| put_item(name, item, out));
     }
 
     /// Adds what changed since the last save in the pane that starts at `start`, messages from the number `open_from` on among it.
@@ -128,7 +130,7 @@ impl Group {
         for key in std::mem::take(&mut pane.unsaved) {
             let write_key = |bytes: &mut Vec<u8>| key.put(name, bytes);
             match &key {
-                PaneKey::Cell(item) => match pane.cells.get_mut(item) {
+                PaneKey::Cell(item) => match pane.cell_of(item, &self.items) {
                     Some(cell) => {
                         cell.is_unsaved = false;
                         out.put(write_key, |bytes| cell.put(scoring, bytes));
@@ -136,7 +138,7 @@ impl Group {
                     None => out.remove(write_key),
                 },
                 PaneKey::User { item, user } => {
-                    let users = pane.cells.get_mut(item).and_then(|cell| cell.users.as_mut());
+                    let users = pane.cell_of(item, &self.items).and_then(|cell| cell.users.as_mut());
                     match users.and_then(|users| users.get_mut(user)) {
                         Some(held) => {
                             held.is_unsaved = false;
@@ -163,7 +165,7 @@ impl Group {
         out: &mut Entries,
     ) {
         let Some(pane) = self.panes.get(&start) else { return };
-        for (item, cell) in &pane.cells {
+        for (item, cell) in pane.named_cells(&self.items) {
             out.put(|key| put_key(CELL_KEY, name, item, key), |value| cell.put(scoring, value));
             for (user, held) in cell.users.iter().flat_map(|users| users.iter()) {
                 out.put(|key| put_user_key(name, item, user, key), |value| held.put(value));
@@ -188,17 +190,13 @@ impl Group {
         name: &str,
         value: &mut Reader<'_>,
     ) -> Result<(), Unreadable> {
-        let mut item = Item::new(value.get()?, value.get()?);
+        let (reached, label) = (value.get()?, value.get()?);
+        let (_, item) = self.items.entry_of(name, |name| Item::new(name, reached, None));
+        *item = Item::new(Arc::clone(&item.name), reached, label);
         if let Some((ranked_at, rank)) = value.get()? {
             (item.ranked_at, item.rank) = (ranked_at, rank);
         }
         item.gone_since = value.get::<Option<Timestamp>>()?.unwrap_or(item.gone_since);
-        match self.items.get_mut(name) {
-            Some(known) => *known = item,
-            None => {
-                self.items.insert(Arc::from(name), item);
-            }
-        }
         Ok(())
     }
 
@@ -212,17 +210,18 @@ impl Group {
         scoring: Scoring,
     ) -> Result<(), Unreadable> {
         let pane = self.panes.entry(start).or_default();
+        let restored = &mut pane.restored;
         match mark {
             CELL_KEY => {
                 let item = text(key.rest())?;
                 match value {
                     Some(value) => {
-                        let users = pane.cells.get_mut(item).and_then(|cell| cell.users.take());
+                        let users = restored.cells.get_mut(item).and_then(|cell| cell.users.take());
                         let cell = Cell { users, ..Cell::get(scoring, value)? };
-                        pane.cells.insert(Arc::from(item), cell);
+                        restored.cells.insert(Arc::from(item), cell);
                     }
                     None => {
-                        if let Some(cell) = pane.cells.get_mut(item) {
+                        if let Some(cell) = restored.cells.get_mut(item) {
                             cell.score = 0;
                         }
                     }
@@ -231,7 +230,7 @@ impl Group {
             USER_KEY => {
                 let item = key.str()?;
                 let user = text(key.rest())?;
-                let cell = value_of(&mut pane.cells, item);
+                let cell = value_of(&mut restored.cells, item);
                 let users = cell.users.get_or_insert_default();
                 match value {
                     Some(value) => {
@@ -245,8 +244,8 @@ impl Group {
             MESSAGE_KEY => {
                 let key = get_part_key(key)?;
                 match value {
-                    Some(value) => pane.restored.insert(key, Part::get(key, value)?),
-                    None => pane.restored.remove(&key),
+                    Some(value) => restored.parts.insert(key, Part::get(key, value)?),
+                    None => restored.parts.remove(&key),
                 };
             }
             BAN_KEY => {
@@ -265,34 +264,43 @@ impl Group {
     pub(in crate::leaderboards) fn restored(&mut self, k: usize, rules: Rules) -> Result<(), Unreadable> {
         self.entries = 0;
         for (start, pane) in &mut self.panes {
-            pane.cells.retain(|_, cell| cell.score > 0);
-            for (_, part) in std::mem::take(&mut pane.restored) {
-                let item = self.items.get_key_value(&part.item).map_or(&part.item, |(key, _)| key);
-                pane.messages.restore(Part { item: Arc::clone(item), ..part });
+            let Restored { cells, parts } = std::mem::take(&mut pane.restored);
+            for part in parts.into_values() {
+                let item = self.items.number_of(&part.item).and_then(|number| self.items.get(number));
+                let item = Arc::clone(item.map_or(&part.item, |item| &item.name));
+                pane.messages.restore(Part { item, ..part });
             }
             pane.entries = pane.messages.len();
-            for (key, cell) in &mut pane.cells {
+            for (name, cell) in cells.into_iter().filter(|(_, cell)| cell.score > 0) {
                 pane.entries += 1 + cell.user_count();
-                let Some((key, item)) = self.items.get_key_value_mut(key) else {
+                let number = self.items.number_of(&name);
+                let Some((number, item)) =
+                    number.and_then(|number| Some((number, self.items.get_mut(number)?)))
+                else {
                     return Err(Unreadable("scores an item that is not on the board"));
                 };
-                item.add_restored(*start, cell, rules);
+                item.add_restored(*start, &cell, rules);
                 if rules.scoring == Scoring::Votes {
                     for (user, held) in cell.users.iter().flat_map(|users| users.iter()) {
-                        let vote = Vote { pane: *start, item: Arc::clone(key), time: held.time };
-                        self.votes.insert(Arc::clone(user), vote);
+                        self.votes
+                            .insert(Arc::clone(user), Vote { pane: *start, item: number, time: held.time });
                     }
                 }
+                pane.cells.insert(number, cell);
             }
             self.entries += pane.entries;
         }
         let last_record = self.last_record();
-        self.items.retain(|_, item| !item.is_gone() || item.gone_since == last_record);
         let gone = self.items.iter().filter(|(_, item)| item.is_gone());
-        self.gone = gone.map(|(key, _)| Arc::clone(key)).collect();
+        let (kept, dropped) = gone.partition::<Vec<_>, _>(|(_, item)| item.gone_since == last_record);
+        let numbers = |of: Vec<(Number, &Item)>| of.into_iter().map(|(number, _)| number).collect::<Vec<_>>();
+        self.gone = numbers(kept);
+        for number in numbers(dropped) {
+            self.items.remove(number);
+        }
         self.entries += self.items.len();
-        self.total = self.items.values().fold(0, |total, item| total.saturating_add(item.score));
-        self.ranked = self.items.values().filter(|item| item.score > 0).count();
+        self.total = self.items.iter().fold(0, |total, (_, item)| total.saturating_add(item.score));
+        self.ranked = self.items.iter().filter(|(_, item)| item.score > 0).count();
         self.resize_front(k);
         Ok(())
     }
@@ -327,12 +335,12 @@ impl Item {
     }
 }
 
-fn put_item(group: &str, key: &str, item: &Item, out: &mut Entries) {
+fn put_item(group: &str, item: &Item, out: &mut Entries) {
     out.put(
         |bytes| {
             bytes.push(ITEM_KEY);
             put_str(bytes, group);
-            bytes.extend_from_slice(key.as_bytes());
+            bytes.extend_from_slice(item.name.as_bytes());
         },
         |bytes| {
             item.reached.put(bytes);
