@@ -25,10 +25,13 @@ pub fn print(measured: &Measured, options: &Options) -> Result<()> {
         Workload::W3 => "candles of 1 s and 1 min of each market",
         Workload::W4 => "all of these from one read",
     };
+    let compared = match compared {
+        0 => "beside nothing that it could be compared with".to_owned(),
+        compared => format!("{compared} results compared, all equal"),
+    };
     writeln!(
         out,
-        "{}: {title}. {events} events, {} users, 1000 channels, {} symbols, up to {} ms late{}, {} rounds; state of peers in {}; {compared} \
-         results compared, all equal",
+        "{}: {title}. {events} events, {} users, 1000 channels, {} symbols, up to {} ms late{}, {} rounds; state of peers in {}; {compared}",
         workload.name(),
         options.users,
         options.symbols,
