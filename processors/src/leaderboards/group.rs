@@ -281,6 +281,8 @@ impl Group {
         for number in self.gone.drain(..) {
             let Some(item) = self.items.get_mut(number) else { continue };
             if item.is_gone() {
+                let has_cell = |pane: &Pane| pane.cells.contains_key(&number);
+                debug_assert!(!self.panes.values().any(has_cell), "its number would be another's there");
                 self.items.remove(number);
                 self.entries -= 1;
             } else {
