@@ -248,6 +248,7 @@ impl<L: Log> Worker<L> {
     }
 
     fn try_send(&mut self, batch: Batch, now: Now) -> Result<(), WorkerError> {
+        let mut read = BTreeMap::new();
         for (number, mut output) in batch.outputs {
             let Some(shard) = self.shards.get(&number) else { continue };
             let known = Stamp {
@@ -256,7 +257,7 @@ impl<L: Log> Worker<L> {
                 shard_count: self.shard_count,
                 watermark: shard.watermark(),
                 computed_at: now.wall,
-                input_offsets: &shard.input_offsets(),
+                input_offsets: read.entry(number).or_insert_with(|| shard.input_offsets()),
             };
             stamp(&mut output, &known);
             self.outlet.send_result(&output, now)?;

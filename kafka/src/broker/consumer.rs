@@ -210,8 +210,10 @@ impl Consumer for BrokerConsumer {
                 if count == 0 { deadline.saturating_duration_since(Instant::now()) } else { Duration::ZERO };
             match client.poll(wait) {
                 Some(Ok(message)) => {
-                    if self.owned.contains(message.topic(), message.partition()) {
-                        hand_over(&message, on_record);
+                    // asked for once: librdkafka's name of it is measured and checked each time
+                    let topic = message.topic();
+                    if self.owned.contains(topic, message.partition()) {
+                        hand_over(topic, &message, on_record);
                         count += 1;
                     }
                     client.context().reporter.well();
@@ -363,9 +365,9 @@ impl Drop for BrokerConsumer {
     }
 }
 
-fn hand_over(message: &BorrowedMessage<'_>, on_record: &mut dyn FnMut(&Record<'_>)) {
+fn hand_over(topic: &str, message: &BorrowedMessage<'_>, on_record: &mut dyn FnMut(&Record<'_>)) {
     on_record(&Record {
-        topic: message.topic(),
+        topic,
         partition: message.partition(),
         offset: message.offset(),
         timestamp_ms: message.timestamp().to_millis().unwrap_or(-1),

@@ -30,7 +30,7 @@ mod waiting;
 mod window;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -70,6 +70,10 @@ struct Channel {
     revision: i64,
     /// Whether it is among the changes that the next save writes.
     is_unsaved: bool,
+    /// Whether it has a record in the open window, at the next tick, or at its end.
+    is_active: bool,
+    /// Whether it changed since the last tick; then it is active.
+    is_changed: bool,
 }
 
 impl Channel {
@@ -115,10 +119,10 @@ pub(crate) struct Engagement {
     /// One entry for each cohort.
     anniversaries: BinaryHeap<Reverse<Anniversary>>,
     window_end: Timestamp,
-    /// Channels with a record in the open window, at the next tick, or at its end.
-    active: BTreeSet<Arc<str>>,
-    /// Those of them that changed since the last tick.
-    changed: BTreeSet<Arc<str>>,
+    /// The channels that are active.
+    active: Vec<Arc<str>>,
+    /// The channels that are changed.
+    changed: Vec<Arc<str>>,
     /// Everything before this was taken in.
     as_of: Timestamp,
     held: Held,
@@ -133,8 +137,8 @@ impl Engagement {
             time_outs: BinaryHeap::new(),
             anniversaries: BinaryHeap::new(),
             window_end: Timestamp::MIN,
-            active: BTreeSet::new(),
-            changed: BTreeSet::new(),
+            active: Vec::new(),
+            changed: Vec::new(),
             as_of: Timestamp::MIN,
             held: Held::default(),
             saved: Saved::default(),
@@ -172,22 +176,17 @@ impl Engagement {
         self.as_of = instant;
     }
 
-    /// The next tick shows the channel.
-    fn show_next(&mut self, channel_id: &Arc<str>) {
-        if !self.changed.contains(channel_id) {
-            self.changed.insert(Arc::clone(channel_id));
-            self.active.insert(Arc::clone(channel_id));
-        }
-    }
-
     /// Writes the records that are due at `tick`.
     fn write_tick(&mut self, tick: Timestamp, out: &mut Vec<Output>) {
         let end = self.window_end;
         self.reach_ages(tick);
         let changed = std::mem::take(&mut self.changed);
         let is_final = tick == end;
-        for channel_id in if is_final { std::mem::take(&mut self.active) } else { changed } {
+        let mut shown = if is_final { std::mem::take(&mut self.active) } else { changed };
+        shown.sort_unstable();
+        for channel_id in shown {
             let Some(channel) = self.channels.get_mut(&channel_id) else { continue };
+            channel.is_changed = false;
             channel.revision += 1;
             self.saved.note_channel(&channel_id, &mut channel.is_unsaved);
             out.push(Output::Engagement(self.spec.record(&channel_id, channel, tick, end)));
@@ -195,6 +194,7 @@ impl Engagement {
                 self.held -= channel.held();
                 channel.counts = Counts::default();
                 channel.revision = 0;
+                channel.is_active = false;
                 self.held += channel.held();
                 if channel.is_over() {
                     self.channels.remove(&channel_id);
@@ -228,8 +228,8 @@ impl Engagement {
         if let Some(channel) = self.channels.get_mut(channel_id) {
             self.held += channel.held();
             self.saved.note_channel(channel_id, &mut channel.is_unsaved);
+            show_next(&mut self.changed, &mut self.active, channel_id, channel);
         }
-        self.show_next(channel_id);
     }
 
     /// Takes in that a session was heard of.
@@ -282,10 +282,10 @@ impl Engagement {
                         self.saved.note_cohort(&channel_id, join);
                     }
                     self.saved.note_channel(&channel_id, &mut channel.is_unsaved);
-                    self.show_next(&channel_id);
+                    show_next(&mut self.changed, &mut self.active, &channel_id, channel);
                 }
                 Expiry::Forgotten => {
-                    if channel.is_over() && !self.active.contains(&channel_id) {
+                    if channel.is_over() && !channel.is_active {
                         self.saved.note_channel(&channel_id, &mut channel.is_unsaved);
                         self.channels.remove(&channel_id);
                     }
@@ -304,7 +304,7 @@ impl Engagement {
                 channel.counts.reach(age, cohort.joined, cohort.present);
             }
             self.saved.note_channel(&channel_id, &mut channel.is_unsaved);
-            self.active.insert(Arc::clone(&channel_id));
+            note_active(&mut self.active, &channel_id, channel);
             match self.spec.retention_ages_micros.iter().find(|next| **next > age) {
                 Some(next) => {
                     self.anniversaries.push(Reverse((join.plus_micros(*next), channel_id, join)));
@@ -333,6 +333,26 @@ impl Engagement {
         // Sessions of all channels fall silent in the order of time.
         self.pending.file(arrival, ONLY_LANE, |out| waiting.put(out));
         Disposition::Taken
+    }
+}
+
+/// The next tick shows the channel.
+fn show_next(
+    changed: &mut Vec<Arc<str>>,
+    active: &mut Vec<Arc<str>>,
+    channel_id: &Arc<str>,
+    channel: &mut Channel,
+) {
+    if !std::mem::replace(&mut channel.is_changed, true) {
+        changed.push(Arc::clone(channel_id));
+    }
+    note_active(active, channel_id, channel);
+}
+
+/// The end of the window shows the channel.
+fn note_active(active: &mut Vec<Arc<str>>, channel_id: &Arc<str>, channel: &mut Channel) {
+    if !std::mem::replace(&mut channel.is_active, true) {
+        active.push(Arc::clone(channel_id));
     }
 }
 

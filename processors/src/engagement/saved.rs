@@ -80,7 +80,6 @@ impl Engagement {
         let (changed, window) = self.take_unsaved();
         let is_tracked = std::mem::replace(&mut self.saved.is_tracked, true);
         let (saved, known, active, end) = (&mut self.saved, &self.channels, &self.active, self.window_end);
-        let is_due = |channel_id| self.changed.contains(channel_id);
         let changed = is_tracked.then_some(changed);
         saved.channels.save(&format!("{prefix}/channels"), is_known, chunks, changed, |all| {
             for (channel_id, channel) in known {
@@ -96,7 +95,7 @@ impl Engagement {
         let changed = is_tracked.then_some(window);
         saved.window.save(&format!("{prefix}/window"), is_known, chunks, changed, |all| {
             for (channel_id, channel) in active.iter().filter_map(|id| known.get_key_value(id)) {
-                put_counts(channel_id, channel, is_due(channel_id), all);
+                put_counts(channel_id, channel, all);
                 channel.counts.pieces().for_each(|piece| put_piece(channel_id, piece, &channel.counts, all));
             }
         });
@@ -117,8 +116,8 @@ impl Engagement {
                 Some(channel) => {
                     channel.is_unsaved = false;
                     put_channel(&channel_id, channel, self.window_end, &mut channels);
-                    if self.active.contains(&channel_id) {
-                        put_counts(&channel_id, channel, self.changed.contains(&channel_id), &mut window);
+                    if channel.is_active {
+                        put_counts(&channel_id, channel, &mut window);
                     }
                 }
                 None => channels.remove(|key| put_key(b'c', &channel_id, &(), key)),
@@ -209,21 +208,14 @@ impl Engagement {
         key: &mut Reader<'_>,
         value: Option<&mut Reader<'_>>,
     ) -> Result<(), Unreadable> {
-        let Some((channel_id, _)) = self.channels.get_key_value(channel_id) else {
-            return Err(Unreadable("counts for a channel that is not there"));
-        };
-        let channel_id = Arc::clone(channel_id);
-        let channel = value_of(&mut self.channels, &channel_id);
+        let channel = self.channels.get_mut(channel_id);
+        let channel = channel.ok_or(Unreadable("counts for a channel that is not there"))?;
         match (kind, value) {
             (b'c', Some(value)) => {
                 channel.revision = value.get()?;
-                if value.get()? {
-                    self.changed.insert(Arc::clone(&channel_id));
-                } else {
-                    self.changed.remove(&channel_id);
-                }
+                channel.is_changed = value.get()?;
+                channel.is_active = true;
                 channel.counts.restore_sums(value.get()?);
-                self.active.insert(channel_id);
             }
             (b'0', Some(_)) => channel.counts.restore_name(Piece::Chatter(key.get()?)),
             (b'1', Some(_)) => channel.counts.restore_name(Piece::Viewer(key.get()?)),
@@ -242,6 +234,8 @@ impl Engagement {
                 channel.sessions.begin_window(start);
             }
             channel.counts.finish_restore();
+            self.active.extend(channel.is_active.then(|| Arc::clone(channel_id)));
+            self.changed.extend(channel.is_changed.then(|| Arc::clone(channel_id)));
             self.held += channel.held();
             for (session_id, session) in channel.sessions.iter() {
                 self.time_outs.push(Reverse((session.due, Arc::clone(channel_id), session_id)));
@@ -280,12 +274,12 @@ fn put_channel(channel_id: &str, channel: &Channel, window_end: Timestamp, out: 
     );
 }
 
-fn put_counts(channel_id: &str, channel: &Channel, is_due: bool, out: &mut Entries) {
+fn put_counts(channel_id: &str, channel: &Channel, out: &mut Entries) {
     out.put(
         |key| put_key(b'c', channel_id, &(), key),
         |value| {
             channel.revision.put(value);
-            is_due.put(value);
+            channel.is_changed.put(value);
             channel.counts.put(value);
         },
     );

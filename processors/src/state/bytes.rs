@@ -37,7 +37,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn take(&mut self, len: usize) -> Result<&'a [u8], Unreadable> {
-        let (taken, rest) = self.rest.split_at_checked(len).ok_or(Unreadable("is cut off"))?;
+        let (taken, rest) = self.rest.split_at_checked(len).ok_or(CUT_OFF)?;
         self.rest = rest;
         Ok(taken)
     }
@@ -50,7 +50,7 @@ impl<'a> Reader<'a> {
     pub(crate) fn len(&mut self) -> Result<usize, Unreadable> {
         match usize::try_from(self.get::<u64>()?) {
             Ok(len) if len <= self.rest.len() => Ok(len),
-            _ => Err(Unreadable("is cut off")),
+            _ => Err(CUT_OFF),
         }
     }
 
@@ -83,58 +83,88 @@ pub(crate) fn put_optional_str(out: &mut Vec<u8>, text: Option<&str>) {
     }
 }
 
-fn put_digits(out: &mut Vec<u8>, mut value: u128) {
+/// The most bytes that a number of 64 bits takes.
+const DIGITS_MAX: usize = 10;
+
+fn put_digits(out: &mut Vec<u8>, mut value: u64) {
+    let (mut digits, mut len) = ([0; DIGITS_MAX], 0);
     while value >= 0x80 {
-        out.push((value as u8) | 0x80);
+        digits[len] = (value as u8) | 0x80;
         value >>= 7;
+        len += 1;
     }
-    out.push(value as u8);
+    digits[len] = value as u8;
+    out.extend_from_slice(&digits[..=len]);
 }
 
-fn digits(reader: &mut Reader<'_>) -> Result<u128, Unreadable> {
-    let mut value = 0u128;
-    for shift in (0..128).step_by(7) {
-        let byte = reader.take(1)?[0];
-        let digit = u128::from(byte & 0x7f);
-        if (digit << shift) >> shift != digit {
-            break;
-        }
-        value |= digit << shift;
-        if byte < 0x80 {
+fn digits(reader: &mut Reader<'_>) -> Result<u64, Unreadable> {
+    let mut value = 0;
+    for (place, byte) in reader.rest.iter().take(DIGITS_MAX).enumerate() {
+        let digit = u64::from(byte & 0x7f);
+        value |= digit << (7 * place);
+        if *byte < 0x80 && (place < DIGITS_MAX - 1 || digit < 2) {
+            reader.rest = &reader.rest[place + 1..];
             return Ok(value);
         }
     }
-    Err(Unreadable("holds a number that does not fit"))
+    Err(if reader.rest.len() < DIGITS_MAX { CUT_OFF } else { TOO_LARGE })
 }
+
+const CUT_OFF: Unreadable = Unreadable("is cut off");
+const TOO_LARGE: Unreadable = Unreadable("holds a number that does not fit");
 
 impl Stored for u64 {
     fn put(&self, out: &mut Vec<u8>) {
-        put_digits(out, u128::from(*self));
+        put_digits(out, *self);
     }
 
     fn get(reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
-        u64::try_from(digits(reader)?).map_err(|_| Unreadable("holds a number that does not fit"))
-    }
-}
-
-impl Stored for i128 {
-    fn put(&self, out: &mut Vec<u8>) {
-        put_digits(out, ((self << 1) ^ (self >> 127)) as u128);
-    }
-
-    fn get(reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
-        let folded = digits(reader)?;
-        Ok((folded >> 1) as i128 ^ -((folded & 1) as i128))
+        digits(reader)
     }
 }
 
 impl Stored for i64 {
     fn put(&self, out: &mut Vec<u8>) {
-        i128::from(*self).put(out);
+        put_digits(out, ((self << 1) ^ (self >> 63)) as u64);
     }
 
     fn get(reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
-        i64::try_from(i128::get(reader)?).map_err(|_| Unreadable("holds a number that does not fit"))
+        let folded = digits(reader)?;
+        Ok((folded >> 1) as i64 ^ -((folded & 1) as i64))
+    }
+}
+
+/// Written as an `i64` is where it is one, which nearly all are.
+impl Stored for i128 {
+    fn put(&self, out: &mut Vec<u8>) {
+        if let Ok(short) = i64::try_from(*self) {
+            return short.put(out);
+        }
+        let mut folded = ((self << 1) ^ (self >> 127)) as u128;
+        while folded >= 0x80 {
+            out.push((folded as u8) | 0x80);
+            folded >>= 7;
+        }
+        out.push(folded as u8);
+    }
+
+    fn get(reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
+        if let Ok(short) = i64::get(reader) {
+            return Ok(short.into());
+        }
+        let mut folded = 0u128;
+        for shift in (0..128).step_by(7) {
+            let byte = reader.take(1)?[0];
+            let digit = u128::from(byte & 0x7f);
+            if (digit << shift) >> shift != digit {
+                break;
+            }
+            folded |= digit << shift;
+            if byte < 0x80 {
+                return Ok((folded >> 1) as i128 ^ -((folded & 1) as i128));
+            }
+        }
+        Err(TOO_LARGE)
     }
 }
 
@@ -144,7 +174,7 @@ impl Stored for i32 {
     }
 
     fn get(reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
-        i32::try_from(i64::get(reader)?).map_err(|_| Unreadable("holds a number that does not fit"))
+        i32::try_from(i64::get(reader)?).map_err(|_| TOO_LARGE)
     }
 }
 
@@ -186,7 +216,7 @@ impl<const SCALE: u32> Stored for Decimal<SCALE> {
     }
 
     fn get(reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
-        Decimal::from_units(reader.get()?).ok_or(Unreadable("holds a number that does not fit"))
+        Decimal::from_units(reader.get()?).ok_or(TOO_LARGE)
     }
 }
 
@@ -298,10 +328,12 @@ mod tests {
             again(value);
             again(Timestamp::from_micros(value));
         }
-        for value in [i128::MAX, i128::MIN, 1 << 100, -(1 << 90)] {
-            again(value);
+        for bits in 0..127 {
+            [(1 << bits) - 1, 1 << bits, -(1 << bits), i128::MIN, i128::MAX].map(again::<i128>);
         }
-        again(u64::MAX);
+        for bits in 0..64 {
+            [1 << bits, u64::MAX >> bits].map(again::<u64>);
+        }
         again((true, Some(Box::<str>::from("naïve"))));
         again(vec![Topic::Chat, Topic::Trades]);
     }
@@ -310,6 +342,9 @@ mod tests {
     fn nonsense_is_refused() {
         assert!(Reader::new(&[0xff; 40]).get::<u64>().is_err());
         assert!(Reader::new(&[0xff; 40]).get::<i128>().is_err());
+        let beyond = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2];
+        assert!(Reader::new(&beyond).get::<u64>().is_err() && Reader::new(&beyond).get::<i64>().is_err());
+        assert!(Reader::new(&beyond).get::<i128>().is_ok());
         assert!(Reader::new(&[2]).get::<bool>().is_err());
         assert!(Reader::new(&[2, 0xc3, 0x28]).get::<Box<str>>().is_err());
         assert!(Reader::new(&[0xff, 0xff, 0xff, 0xff, 0x7f, 0]).get::<Vec<bool>>().is_err());
