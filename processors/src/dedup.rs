@@ -8,21 +8,23 @@
 //! Always holds: what is a duplicate depends on the order within one topic's partition and on nothing else. A duplicate changes
 //! nothing: no clock, no memory. Ids are kept as [`Id`]. Does not know: what becomes of an event.
 
+mod places;
+
 use std::collections::{BTreeMap, VecDeque};
 
-use hashbrown::HashTable;
 use schemas::{Timestamp, Topic};
 
 use crate::ids::Id;
 use crate::state::bytes::{Stored, stored};
 use crate::state::{Chunk, Head, StateError, bytes_of, chunk_name};
+use places::{Places, Queue};
 
 /// Ids in one slice at most: what a save writes again at most for the ids that came since the last one.
 const SLICE_IDS_MAX: usize = 8_192;
 /// Slices that a memory consists of at least when it is full.
 const SLICES: usize = 16;
 /// About what an id takes in memory.
-pub(crate) const ID_BYTES: usize = 24;
+pub(crate) const ID_BYTES: usize = 28;
 
 /// Ids that came one after the other; they are forgotten together.
 #[derive(Default)]
@@ -48,8 +50,7 @@ pub(crate) struct Memory {
     ids: VecDeque<Id>,
     /// How many ids were dropped from the front so far, around 2^32.
     dropped: u32,
-    /// For each id its place: the number of ids that ever came before it, around 2^32.
-    places: HashTable<u32>,
+    places: Places,
     head: Head,
 }
 
@@ -64,7 +65,7 @@ impl Memory {
             slices: VecDeque::new(),
             ids: VecDeque::new(),
             dropped: 0,
-            places: HashTable::new(),
+            places: Places::new(0),
             head: Head::default(),
         }
     }
@@ -72,8 +73,11 @@ impl Memory {
     /// Remembers an event. True if it was remembered before: then nothing changes.
     pub(crate) fn is_duplicate(&mut self, event_id: &str, event_time: Timestamp) -> bool {
         let id = Id::of(event_id);
-        let (ids, dropped) = (&self.ids, self.dropped);
-        if self.places.find(id.hash(), |place| ids[place.wrapping_sub(dropped) as usize] == id).is_some() {
+        if self
+            .places
+            .of(id)
+            .any(|place| self.ids.get(place.wrapping_sub(self.dropped) as usize) == Some(&id))
+        {
             return true;
         }
         self.clock = self.clock.max(event_time);
@@ -108,22 +112,18 @@ impl Memory {
     }
 
     fn push(&mut self, id: Id) {
-        let place = self.dropped.wrapping_add(self.ids.len() as u32);
+        let queue = Queue { first: self.dropped, len: self.ids.len() as u32 };
         self.ids.push_back(id);
-        let (ids, dropped) = (&self.ids, self.dropped);
-        self.places.insert_unique(id.hash(), place, |place| ids[place.wrapping_sub(dropped) as usize].hash());
+        if !self.places.add(id, queue) {
+            self.places.rebuild(self.dropped, &self.ids);
+        }
     }
 
     fn drop_slice(&mut self) {
         let Some(slice) = self.slices.pop_front() else { return };
-        for _ in 0..slice.count {
-            let Some(id) = self.ids.pop_front() else { return };
-            let dropped = self.dropped;
-            if let Ok(entry) = self.places.find_entry(id.hash(), |place| *place == dropped) {
-                entry.remove();
-            }
-            self.dropped = dropped.wrapping_add(1);
-        }
+        let count = self.ids.len().min(slice.count as usize);
+        self.ids.drain(..count);
+        self.dropped = self.dropped.wrapping_add(count as u32);
     }
 
     /// Adds the chunks: a head, and the ids of each slice. The version of a slice is how many ids it has.
@@ -224,7 +224,6 @@ mod tests {
             let oldest = (number - 60).max(0);
             assert!((oldest..=number).all(|number| memory.is_duplicate(&number.to_string(), at(0))));
         }
-        assert_eq!(memory.places.len(), memory.ids.len());
         let mut memory = Memory::new(1_000_000, 1);
         assert!(!memory.is_duplicate("a", at(0)) && memory.is_duplicate("a", at(0)));
         assert!(!memory.is_duplicate("b", at(0)) && !memory.is_duplicate("a", at(0)));

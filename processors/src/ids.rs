@@ -28,6 +28,11 @@ impl Id {
     pub(crate) fn hash(self) -> u64 {
         self.0 as u64
     }
+
+    /// Tells ids with equal hashes apart, nearly always.
+    pub(crate) fn tag(self) -> u16 {
+        (self.0 >> 64) as u16
+    }
 }
 
 impl Stored for Id {

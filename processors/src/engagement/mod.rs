@@ -20,6 +20,7 @@
 mod activity;
 mod cohorts;
 mod distinct;
+mod due;
 mod explained;
 mod histogram;
 mod record;
@@ -44,6 +45,7 @@ use crate::state::{Chunk, StateError, StateSize};
 use crate::windows::{last_window_end, tick_at_or_after};
 use activity::{Activity, ViewerActivity};
 use cohorts::Cohorts;
+use due::Due;
 use saved::Saved;
 use sessions::{Expiry, Heard, Report, Sessions};
 pub(crate) use spec::EngagementSpec;
@@ -119,10 +121,7 @@ pub(crate) struct Engagement {
     /// One entry for each cohort.
     anniversaries: BinaryHeap<Reverse<Anniversary>>,
     window_end: Timestamp,
-    /// The channels that are active.
-    active: Vec<Arc<str>>,
-    /// The channels that are changed.
-    changed: Vec<Arc<str>>,
+    due: Due,
     /// Everything before this was taken in.
     as_of: Timestamp,
     held: Held,
@@ -137,8 +136,7 @@ impl Engagement {
             time_outs: BinaryHeap::new(),
             anniversaries: BinaryHeap::new(),
             window_end: Timestamp::MIN,
-            active: Vec::new(),
-            changed: Vec::new(),
+            due: Due::default(),
             as_of: Timestamp::MIN,
             held: Held::default(),
             saved: Saved::default(),
@@ -151,8 +149,8 @@ impl Engagement {
         let tick = |instant| tick_at_or_after(instant, self.spec.emit_every_micros);
         let silence = self.time_outs.peek().map(|Reverse((at, ..))| tick(*at));
         let anniversary = self.anniversaries.peek().map(|Reverse((at, ..))| *at);
-        let changed = (!self.changed.is_empty()).then(|| tick(self.as_of));
-        let end = (!self.active.is_empty()).then_some(self.window_end);
+        let changed = self.due.is_any_changed().then(|| tick(self.as_of));
+        let end = self.due.is_any_active().then_some(self.window_end);
         let ticks = silence.into_iter().chain(anniversary).chain(changed).chain(end);
         ticks.chain(self.pending.first_tick()).min()
     }
@@ -180,11 +178,8 @@ impl Engagement {
     fn write_tick(&mut self, tick: Timestamp, out: &mut Vec<Output>) {
         let end = self.window_end;
         self.reach_ages(tick);
-        let changed = std::mem::take(&mut self.changed);
         let is_final = tick == end;
-        let mut shown = if is_final { std::mem::take(&mut self.active) } else { changed };
-        shown.sort_unstable();
-        for channel_id in shown {
+        for channel_id in self.due.take(is_final) {
             let Some(channel) = self.channels.get_mut(&channel_id) else { continue };
             channel.is_changed = false;
             channel.revision += 1;
@@ -209,12 +204,14 @@ impl Engagement {
     /// Takes in an event that becomes visible, for the records of `tick`.
     fn take_in_one(&mut self, visible_from: Timestamp, waiting: &Waiting<'_>, tick: Timestamp) {
         let (channel_id, channel) = entry_of(&mut self.channels, waiting.channel_id, Channel::default);
-        let channel_id = &Arc::clone(channel_id);
-        self.held -= channel.held();
         if waiting.is_in_window {
+            self.held -= channel.held();
             let note = |piece| self.saved.note_piece(channel_id, piece);
             channel.counts.add(&waiting.activity, waiting.event_time, &self.spec, note);
+            self.held += channel.held();
         }
+        self.saved.note_channel(channel_id, &mut channel.is_unsaved);
+        self.due.at_tick(channel_id, channel);
         if let (true, Activity::Viewer(viewer)) = (waiting.tells_presence, &waiting.activity) {
             let report = Report {
                 kind: viewer.kind,
@@ -223,12 +220,8 @@ impl Engagement {
                 due: waiting.event_time.plus_micros(self.spec.heartbeat_timeout_micros),
                 cohort: tick,
             };
+            let channel_id = &Arc::clone(channel_id);
             self.hear(channel_id, viewer, &report);
-        }
-        if let Some(channel) = self.channels.get_mut(channel_id) {
-            self.held += channel.held();
-            self.saved.note_channel(channel_id, &mut channel.is_unsaved);
-            show_next(&mut self.changed, &mut self.active, channel_id, channel);
         }
     }
 
@@ -255,10 +248,12 @@ impl Engagement {
             self.saved.note_cohort(channel_id, join);
         }
         if let (true, Some(age)) = (has_joined, self.spec.retention_ages_micros.first()) {
+            self.held -= channel.held();
             if channel.cohorts.join(report.cohort) {
                 let due = report.cohort.plus_micros(*age);
                 self.anniversaries.push(Reverse((due, Arc::clone(channel_id), report.cohort)));
             }
+            self.held += channel.held();
             self.saved.note_cohort(channel_id, report.cohort);
         }
     }
@@ -282,7 +277,7 @@ impl Engagement {
                         self.saved.note_cohort(&channel_id, join);
                     }
                     self.saved.note_channel(&channel_id, &mut channel.is_unsaved);
-                    show_next(&mut self.changed, &mut self.active, &channel_id, channel);
+                    self.due.at_tick(&channel_id, channel);
                 }
                 Expiry::Forgotten => {
                     if channel.is_over() && !channel.is_active {
@@ -304,7 +299,7 @@ impl Engagement {
                 channel.counts.reach(age, cohort.joined, cohort.present);
             }
             self.saved.note_channel(&channel_id, &mut channel.is_unsaved);
-            note_active(&mut self.active, &channel_id, channel);
+            self.due.at_end(&channel_id, channel);
             match self.spec.retention_ages_micros.iter().find(|next| **next > age) {
                 Some(next) => {
                     self.anniversaries.push(Reverse((join.plus_micros(*next), channel_id, join)));
@@ -333,26 +328,6 @@ impl Engagement {
         // Sessions of all channels fall silent in the order of time.
         self.pending.file(arrival, ONLY_LANE, |out| waiting.put(out));
         Disposition::Taken
-    }
-}
-
-/// The next tick shows the channel.
-fn show_next(
-    changed: &mut Vec<Arc<str>>,
-    active: &mut Vec<Arc<str>>,
-    channel_id: &Arc<str>,
-    channel: &mut Channel,
-) {
-    if !std::mem::replace(&mut channel.is_changed, true) {
-        changed.push(Arc::clone(channel_id));
-    }
-    note_active(active, channel_id, channel);
-}
-
-/// The end of the window shows the channel.
-fn note_active(active: &mut Vec<Arc<str>>, channel_id: &Arc<str>, channel: &mut Channel) {
-    if !std::mem::replace(&mut channel.is_active, true) {
-        active.push(Arc::clone(channel_id));
     }
 }
 

@@ -79,7 +79,7 @@ impl Engagement {
         self.pending.save(prefix, is_known, chunks);
         let (changed, window) = self.take_unsaved();
         let is_tracked = std::mem::replace(&mut self.saved.is_tracked, true);
-        let (saved, known, active, end) = (&mut self.saved, &self.channels, &self.active, self.window_end);
+        let (saved, known, due, end) = (&mut self.saved, &self.channels, &self.due, self.window_end);
         let changed = is_tracked.then_some(changed);
         saved.channels.save(&format!("{prefix}/channels"), is_known, chunks, changed, |all| {
             for (channel_id, channel) in known {
@@ -94,7 +94,7 @@ impl Engagement {
         });
         let changed = is_tracked.then_some(window);
         saved.window.save(&format!("{prefix}/window"), is_known, chunks, changed, |all| {
-            for (channel_id, channel) in active.iter().filter_map(|id| known.get_key_value(id)) {
+            for (channel_id, channel) in due.active().filter_map(|id| known.get_key_value(id)) {
                 put_counts(channel_id, channel, all);
                 channel.counts.pieces().for_each(|piece| put_piece(channel_id, piece, &channel.counts, all));
             }
@@ -234,8 +234,7 @@ impl Engagement {
                 channel.sessions.begin_window(start);
             }
             channel.counts.finish_restore();
-            self.active.extend(channel.is_active.then(|| Arc::clone(channel_id)));
-            self.changed.extend(channel.is_changed.then(|| Arc::clone(channel_id)));
+            self.due.restore(channel_id, channel);
             self.held += channel.held();
             for (session_id, session) in channel.sessions.iter() {
                 self.time_outs.push(Reverse((session.due, Arc::clone(channel_id), session_id)));

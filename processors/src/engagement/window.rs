@@ -14,6 +14,7 @@
 use std::collections::BTreeMap;
 
 use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 use rustc_hash::FxBuildHasher;
 use schemas::{Timestamp, ViewerKind};
 
@@ -135,9 +136,11 @@ impl Counts {
 
     fn add_message(&mut self, id: u64, message: Message, spec: &EngagementSpec, mut note: impl FnMut(Piece)) {
         self.sums.messages += 1;
-        let is_remembered = self.remembered.len() < spec.messages_max && !self.remembered.contains_key(&id);
-        if is_remembered {
-            self.remembered.insert(id, message);
+        let has_room = self.remembered.len() < spec.messages_max;
+        let place = has_room.then(|| self.remembered.entry(id));
+        let is_remembered = matches!(place, Some(Entry::Vacant(_)));
+        if let Some(Entry::Vacant(place)) = place {
+            place.insert(message);
             note(Piece::Message(id));
         } else {
             self.sums.untracked_messages += 1;
