@@ -17,7 +17,7 @@ use schemas::{Timestamp, Topic};
 use crate::ids::Id;
 use crate::state::bytes::{Stored, stored};
 use crate::state::{Chunk, Head, StateError, bytes_of, chunk_name};
-use places::{Places, Queue};
+use places::Places;
 
 /// Ids in one slice at most: what a save writes again at most for the ids that came since the last one.
 const SLICE_IDS_MAX: usize = 8_192;
@@ -112,11 +112,8 @@ impl Memory {
     }
 
     fn push(&mut self, id: Id) {
-        let queue = Queue { first: self.dropped, len: self.ids.len() as u32 };
         self.ids.push_back(id);
-        if !self.places.add(id, queue) {
-            self.places.rebuild(self.dropped, &self.ids);
-        }
+        self.places.add(&self.ids, self.dropped);
     }
 
     fn drop_slice(&mut self) {

@@ -4,7 +4,8 @@
 //! full (Azar, Broder, Karlin, Upfal, "Balanced allocations", 1999). Nothing is removed: a place that has left the queue is room.
 //!
 //! Always holds: the place of an id that was added and is in the queue is among those that [`Places::of`] gives. These may be places of
-//! other ids too, or of none any more: who asks compares. Does not know: the ids.
+//! other ids too, or of none any more: who asks compares. Memory is bounded by the number of ids: of more than twenty that somebody made
+//! to have the same two buckets in any table, the others are not found. Does not know: whose ids they are.
 
 use std::collections::VecDeque;
 
@@ -12,9 +13,9 @@ use crate::ids::Id;
 
 /// The places that are in the queue: from the first on so many, around 2^32.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Queue {
-    pub(super) first: u32,
-    pub(super) len: u32,
+struct Queue {
+    first: u32,
+    len: u32,
 }
 
 impl Queue {
@@ -24,13 +25,15 @@ impl Queue {
     }
 
     /// The place after the last one.
-    pub(super) fn end(self) -> u32 {
+    fn end(self) -> u32 {
         self.first.wrapping_add(self.len)
     }
 }
 
 /// Room for so many places in one cache line.
 const ROOM: usize = 10;
+/// Room for so many places is made for each id at most. Of a hash's buckets, some are full when a quarter is still room.
+const ROOM_MAX: usize = 16;
 
 /// Places, each with a part of its id's hash.
 #[derive(Clone)]
@@ -58,9 +61,18 @@ impl Places {
         buckets.into_iter().flat_map(move |bucket| bucket.of(id.tag()))
     }
 
-    /// Adds the id that stands at the end of the queue. False if there is no room for it: the table is to be rebuilt.
-    #[must_use]
-    pub(super) fn add(&mut self, id: Id, queue: Queue) -> bool {
+    /// Adds the last of the ids in the queue, of which the first stands at `first`.
+    pub(super) fn add(&mut self, ids: &VecDeque<Id>, first: u32) {
+        let Some(last) = ids.back() else { return };
+        let mut is_in = self.put(*last, Queue { first, len: ids.len() as u32 - 1 });
+        while !is_in && ROOM * self.buckets.len() < ROOM_MAX * ids.len() {
+            self.buckets = vec![Bucket::empty(first); 2 * self.buckets.len()];
+            is_in = (0..).zip(ids).fold(true, |all, (len, id)| self.put(*id, Queue { first, len }) && all);
+        }
+    }
+
+    /// Puts the id that comes at the end of the queue into a bucket. False if there is no room.
+    fn put(&mut self, id: Id, queue: Queue) -> bool {
         let [first, second] = self.buckets_of(id);
         let room = |number: usize| self.buckets[number].room(queue);
         let number = if room(first) < room(second) { second } else { first };
@@ -68,17 +80,6 @@ impl Places {
         let Some(free) = places.iter().position(|place| !queue.has(*place)) else { return false };
         (tags[free], places[free]) = (id.tag(), queue.end());
         true
-    }
-
-    /// Makes the table twice as large or more, for all these ids, of which the first stands at `first`.
-    pub(super) fn rebuild(&mut self, first: u32, ids: &VecDeque<Id>) {
-        loop {
-            self.buckets = vec![Bucket::empty(first); 2 * self.buckets.len()];
-            let mut numbered = (0..).zip(ids);
-            if numbered.all(|(len, id)| self.add(*id, Queue { first, len })) {
-                return;
-            }
-        }
     }
 
     fn buckets_of(&self, id: Id) -> [usize; 2] {
@@ -122,13 +123,11 @@ mod tests {
                 ids.pop_front();
                 first = first.wrapping_add(1);
             }
-            let queue = Queue { first, len: ids.len() as u32 };
+            let room = ROOM * places.buckets.len();
             ids.push_back(id(number));
-            if !places.add(id(number), queue) {
-                let room = ROOM * places.buckets.len();
-                assert!(4 * ids.len() > 3 * room, "three quarters full: {} of {room}", ids.len());
-                places.rebuild(first, &ids);
-            }
+            places.add(&ids, first);
+            let has_grown = ROOM * places.buckets.len() > room;
+            assert!(!has_grown || 4 * ids.len() > 3 * room, "three quarters full: {} of {room}", ids.len());
             let oldest = number + 1 - ids.len() as u64;
             for found in [oldest, oldest.midpoint(number), number] {
                 let place = first.wrapping_add((found - oldest) as u32);
@@ -136,5 +135,18 @@ mod tests {
             }
         }
         assert_eq!(places.buckets.len(), 4_096, "what left the queue is room");
+    }
+
+    #[test]
+    fn ids_that_all_have_the_same_buckets_do_not_take_all_memory() {
+        let (mut ids, mut places) = (VecDeque::new(), Places::new(0));
+        for number in 0..100_u64 {
+            let bytes = (u128::from(number) << 64 | 0x0123_4567_89ab_cdef).to_le_bytes();
+            ids.push_back(Id::from_bytes(bytes));
+            places.add(&ids, 0);
+        }
+        assert!(ROOM * places.buckets.len() <= 2 * ROOM_MAX * ids.len());
+        let is_found = |number: &u32| places.of(ids[*number as usize]).any(|place| place == *number);
+        assert_eq!((0..100).filter(is_found).count(), 2 * ROOM);
     }
 }
